@@ -1,0 +1,11 @@
+std = "lua54"
+max_line_length = 120
+ignore = {
+  "212/_.*", -- an unused argument whose name says so
+  "212/self",
+}
+
+files["lua/luaserve/busted.lua"] = { globals = { "arg" } } -- it makes the command line of busted
+files["spec"] = { std = "+busted" }
+
+exclude_files = { "lua/luaserve/types" } -- declarations for editors

@@ -1,0 +1,257 @@
+# luaserve: `make run` and `make test` are all that a fresh Debian machine needs; `make help` lists the rest.
+#
+#   SANITIZE=address|thread   a build with sanitizers in a folder of its own (what `make asan` and `make tsan` do)
+#   WERROR=1                  warnings are errors; CI=true sets it
+#   LTO=1                     link-time optimisation of our objects and llhttp (slower to link)
+#   V=1                       show the commands
+#   CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR: as everywhere. `make clean` after changing one of these.
+
+SANITIZE ?=
+WERROR ?= $(if $(CI),1)
+LTO ?=
+PREFIX ?= /usr/local
+
+VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $(filter thread,$(SANITIZE)),tsan), \
+  $(error SANITIZE is address or thread)),release)
+BUILD := build/$(VARIANT)
+BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
+
+.PHONY: build run test setup setup-lint specs asan tsan format install clean distclean help need \
+  lint lint-format lint-rooms lint-c lint-lua
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+Q := $(if $(V),,@)
+
+build: $(BIN)
+
+# --- Packages --------------------------------------------------------------------------------------------------------
+
+PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev lua-busted
+LINT_PACKAGES := clang-format cppcheck lua-check
+
+pkg = $(shell pkg-config $(1) 2>/dev/null)
+LIB_DIR = $(call pkg,--variable=libdir $(1))
+
+# Lua is linked statically and its API exported (-E), so that C modules which require loads find it in the program and
+# no second Lua comes along. libuv is static too: one file to install, and it starts a little faster.
+LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54,$(if $(call pkg,--modversion $(name)),$(name))))
+LUA_A := $(firstword $(wildcard $(call LIB_DIR,$(LUA_PC))/liblua5.4.a))
+UV_VERSION := $(call pkg,--modversion libuv)
+UV_A := $(firstword $(wildcard $(addprefix $(call LIB_DIR,libuv)/,libuv_a.a libuv.a)))
+
+# llhttp is the system's library where there is one. Debian 12 has only the C sources, in the package node-llhttp, which
+# would bring Node along if it were installed: setup unpacks it below build/ instead.
+LLHTTP_PC := $(if $(call pkg,--modversion libllhttp),libllhttp)
+LLHTTP_C := $(if $(LLHTTP_PC),,$(firstword $(wildcard $(addsuffix /llhttp/llhttp.c,/usr/share build/llhttp/usr/share))))
+LLHTTP_SHARE := $(LLHTTP_C:/llhttp/llhttp.c=)
+
+MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
+
+# --- Flags -----------------------------------------------------------------------------------------------------------
+
+CFLAGS ?= $(if $(SANITIZE),-O1,-O2) -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla $(if $(WERROR),-Werror)
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection \
+  $(if $(SANITIZE)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+MODE_release := $(if $(LTO),-flto=auto)
+MODE_asan := -DLS_SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_tsan := -DLS_SANITIZE -fsanitize=thread -fno-omit-frame-pointer
+MODE := $(MODE_$(VARIANT))
+
+LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
+  $(call pkg,--cflags libllhttp))
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv) $(LLHTTP_FLAGS) $(CPPFLAGS)
+ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
+COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
+
+ALL_LDFLAGS := $(CFLAGS) $(MODE) -pie -Wl,-z,relro,-z,now -Wl,-E $(LDFLAGS)
+LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-archive,$(call pkg,--libs $(LUA_PC))) \
+  $(if $(UV_A),$(UV_A) -Xlinker --exclude-libs=$(notdir $(UV_A)),$(call pkg,--libs libuv)) \
+  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -lm -ldl
+
+# --- Build -----------------------------------------------------------------------------------------------------------
+
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+C_SPECS := $(sort $(wildcard spec/c/*/*_test.c))
+LUA_DIRS := $(shell find lua/luaserve -type d 2>/dev/null)
+LUA_FILES := $(shell find lua/luaserve -name '*.lua' -not -path '*/types/*' 2>/dev/null | LC_ALL=C sort)
+
+LLHTTP_OBJECTS := $(patsubst $(LLHTTP_SHARE)/%.c,$(BUILD)/%.o,$(if $(LLHTTP_C),$(wildcard $(LLHTTP_SHARE)/llhttp/*.c)))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/embedded.o $(LLHTTP_OBJECTS)
+C_SPEC_BINS := $(C_SPECS:%.c=$(BUILD)/%)
+
+$(BIN): $(OBJECTS)
+	@echo "link $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OBJECTS) $(C_SPECS:%.c=$(BUILD)/%.o): Makefile $(if $(strip $(MISSING)),need)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D) && echo "cc $<"
+	$(COMPILE) -o $@ $<
+
+$(BUILD)/llhttp/%.o: $(LLHTTP_SHARE)/llhttp/%.c
+	@mkdir -p $(@D) && echo "cc $<"
+	$(COMPILE) -w -o $@ $<
+
+$(BUILD)/embedded.o: $(BUILD)/embedded.c
+	$(COMPILE) -o $@ $<
+
+# The Lua files as byte arrays (script/embedded.h). The folders are prerequisites for files that come or go.
+$(BUILD)/embedded.c: $(LUA_FILES) $(LUA_DIRS) Makefile
+	@mkdir -p $(@D) && echo "embed $(words $(LUA_FILES)) Lua files"
+	@{ echo '#include "script/embedded.h"'; count=0; table=; \
+	for file in $(LUA_FILES); do \
+	  path=$${file#lua/}; name=$$(echo "$${path%.lua}" | sed 's|/init$$||; s|/|.|g'); \
+	  echo "static const unsigned char source_$$count[] = {"; \
+	  od -An -v -tu1 "$$file" | sed 's/ *\([0-9][0-9]*\)/\1,/g'; \
+	  echo '0};'; \
+	  table="$$table{\"$$name\", (const char *)source_$$count, sizeof source_$$count - 1, \"@$$path\"},\n"; \
+	  count=$$((count + 1)); \
+	done; \
+	printf 'const struct ls_embedded ls_embedded_modules[] = {\n%b{0}};\n' "$$table"; \
+	echo "const size_t ls_embedded_count = $$count;"; } > $@
+
+# Each C spec is a program of its own, linked with everything but main.
+$(C_SPECS:%.c=$(BUILD)/%.o): ALL_CPPFLAGS += -Ispec/c
+
+$(C_SPEC_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter-out $(BUILD)/src/main.o,$(OBJECTS))
+	@echo "link $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+need:
+	@echo "missing: $(MISSING:llhttp=llhttp (libllhttp-dev or the sources in node-llhttp))" >&2
+	@echo "'make setup' installs what is needed" >&2
+	@exit 1
+
+-include $(patsubst %.o,%.d,$(OBJECTS) $(C_SPECS:%.c=$(BUILD)/%.o))
+
+# --- Set-up ----------------------------------------------------------------------------------------------------------
+
+# $(call install,packages,"llhttp" if that is needed): installs what is missing, says so; silent when nothing is.
+define install
+@as_root() { \
+  if [ "$$(id -u)" = 0 ]; then echo "+ $$*"; "$$@" </dev/null; \
+  elif command -v sudo >/dev/null; then echo "+ sudo $$*"; sudo "$$@"; \
+  else echo "make: no sudo here; please run as root: $$*" >&2; return 1; fi; \
+}; \
+have=" $$(dpkg-query -W -f='$${db:Status-Status}:$${Package} ' $(1) 2>/dev/null)"; missing=; llhttp=$(2); \
+for package in $(1); do case "$$have" in *" installed:$$package "*) ;; *) missing="$$missing $$package" ;; esac; done; \
+if [ -z "$$missing$$llhttp" ]; then exit 0; fi; \
+if ! command -v apt-get >/dev/null; then \
+  echo "make: no apt-get here. Please install what these Debian packages hold, then run 'make':" >&2; \
+  echo "  $(1)$${llhttp:+ libllhttp-dev}" >&2; exit 1; \
+fi; \
+as_root apt-get -qq update || echo "make: going on with the package lists as they are" >&2; \
+if [ -n "$$llhttp" ] && apt-cache show libllhttp-dev >/dev/null 2>&1; then \
+  missing="$$missing libllhttp-dev"; llhttp=; \
+fi; \
+if [ -n "$$missing" ]; then \
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install $$missing || exit 1; \
+fi; \
+if [ -z "$$llhttp" ]; then exit 0; fi; \
+echo "+ apt-get download node-llhttp (its C sources go into build/llhttp; nothing is installed)"; \
+rm -rf build/llhttp build/llhttp.new && mkdir -p build/llhttp.new && cd build/llhttp.new && \
+apt-get -qq -o APT::Sandbox::User=root download node-llhttp && dpkg-deb -x node-llhttp_*.deb . && \
+rm -r node-llhttp_*.deb usr/share/nodejs && mv ../llhttp.new ../llhttp
+endef
+
+setup:
+	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
+
+setup-lint:
+	$(call install,make $(LINT_PACKAGES))
+
+# --- Run and test ----------------------------------------------------------------------------------------------------
+
+# Set-up may change what the variables above find, so these go on in a second make.
+run: setup
+	@$(MAKE) --no-print-directory build
+	./luaserve examples/hello.lua
+
+test: setup
+	@$(MAKE) --no-print-directory specs
+
+asan: setup
+	@$(MAKE) --no-print-directory SANITIZE=address specs
+
+tsan: setup
+	@$(MAKE) --no-print-directory SANITIZE=thread specs
+
+# Sanitizers of gcc 12 want addresses without much randomness; where setarch is not allowed it is tried without.
+ifneq ($(SANITIZE),)
+RUNNER := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS ?= print_stacktrace=1
+export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+endif
+
+# Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test.
+specs: export LUASERVE := $(abspath $(BIN))
+specs: $(BIN) $(C_SPEC_BINS)
+	@failed=; for spec in $(C_SPEC_BINS); do \
+	  echo "$${spec#$(BUILD)/}"; \
+	  timeout --foreground 120 $(RUNNER) $$spec || { echo "FAILED $$spec (status $$?)"; failed=1; }; \
+	done; \
+	echo "$(BIN) test"; \
+	timeout --foreground 900 $(RUNNER) ./$(BIN) test || { echo "FAILED $(BIN) test (status $$?)"; failed=1; }; \
+	test -z "$$failed"
+
+# --- Tools -----------------------------------------------------------------------------------------------------------
+
+C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
+
+# Includes point one way: room, and what none of its files may include.
+ROOMS := base:loop/|http/|server/|script/|bind/|uv|lua loop:http/|server/|script/|bind/|lua \
+  http:loop/|server/|script/|bind/|uv|lua server:script/|bind/|lua script:http/|server/|bind/
+
+# `make -k lint` goes on after the first complaint.
+lint: lint-format lint-rooms lint-c lint-lua
+
+lint-format: setup-lint
+	clang-format --dry-run -Werror $(C_FILES)
+
+lint-rooms:
+	@for rule in $(foreach room,$(ROOMS),'$(room)'); do room=src/$${rule%%:*}; \
+	  if grep -rnE "^# *include [\"<]($${rule#*:})" $$room; then echo "$$room must not include that"; exit 1; fi; \
+	done
+
+lint-c: setup-lint
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem --suppress='memleakOnRealloc:spec/*' --library=posix \
+  -D_GNU_SOURCE -D__linux__ -Isrc -Ispec/c src spec/c
+
+lint-lua: setup-lint
+	$(if $(LUA_ROOTS),luacheck --quiet $(LUA_ROOTS))
+
+format:
+	clang-format -i $(C_FILES)
+
+compile_commands.json: Makefile $(SOURCES) $(C_SPECS)
+	@{ comma='['; for file in $(SOURCES) $(C_SPECS); do \
+	  printf '%s\n{"directory": "%s", "file": "%s", "command": "%s"}' "$$comma" '$(CURDIR)' "$$file" \
+	    '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c '"$$file"; comma=,; \
+	done; printf '\n]\n'; } > $@
+
+install: build
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
+
+clean:
+	rm -rf build/release build/asan build/tsan luaserve compile_commands.json
+
+distclean: clean
+	rm -rf build
+
+help:
+	@echo 'make                    build ./luaserve'
+	@echo 'make run                set up, build, serve examples/hello.lua on http://127.0.0.1:8080'
+	@echo 'make test               set up, build, run every spec'
+	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
+	@echo 'make setup, setup-lint  only install the packages that are missing'
+	@echo 'make lint, make format  check everything, format the C files'
+	@echo 'make install            PREFIX=/usr/local DESTDIR='
+	@echo 'make compile_commands.json  for clangd'
+	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

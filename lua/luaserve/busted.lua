@@ -1,0 +1,13 @@
+-- SPDX-License-Identifier: MIT
+--- The real busted, run as the main task, so that specs, hooks and assertions may wait.
+-- What `luaserve test [busted options] [paths]` requires and calls; the options are in `arg`.
+
+return function()
+  local found, runner = pcall(require, "busted.runner")
+  if not found then
+    io.stderr:write("luaserve: busted is not installed (Debian: apt-get install lua-busted)\n\n", tostring(runner), "\n")
+    os.exit(1, true)
+  end
+  arg[0] = "luaserve test"
+  runner({ standalone = false })
+end

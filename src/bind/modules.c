@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "bind/modules.h"
+
+#include <stddef.h>
+
+#include "script/loader.h"
+
+static const struct {
+  const char *name;
+  lua_CFunction open;
+} modules[] = {
+    {"luaserve.dns", luaopen_luaserve_dns},     {"luaserve.fs", luaopen_luaserve_fs},
+    {"luaserve.http", luaopen_luaserve_http},   {"luaserve.json", luaopen_luaserve_json},
+    {"luaserve.net", luaopen_luaserve_net},     {"luaserve.task", luaopen_luaserve_task},
+    {"luaserve.timer", luaopen_luaserve_timer},
+};
+
+void ls_modules_open(lua_State *L) {
+  for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+    ls_loader_add(L, modules[i].name, modules[i].open);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* modules: the list of what require "luaserve.x" can find that is written in C. */
+#ifndef LS_BIND_MODULES_H
+#define LS_BIND_MODULES_H
+
+#include <lua.h>
+
+/* Registers all of them; none is opened before it is required. */
+void ls_modules_open(lua_State *L);
+
+int luaopen_luaserve_dns(lua_State *L);
+int luaopen_luaserve_fs(lua_State *L);
+int luaopen_luaserve_http(lua_State *L);
+int luaopen_luaserve_json(lua_State *L);
+int luaopen_luaserve_net(lua_State *L);
+int luaopen_luaserve_task(lua_State *L);
+int luaopen_luaserve_timer(lua_State *L);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "bind/program.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind/http.h"
+#include "bind/modules.h"
+#include "loop/loop.h"
+#include "script/runtime.h"
+#include "script/task.h"
+
+struct run {
+  struct ls_runtime *rt;
+  const struct ls_program *program;
+  char *folder; /* of the script, with its slash; NULL: none */
+  uv_signal_t signals[2];
+  int open_signals;
+  bool stopping;
+};
+
+/* ---- the main chunk ---- */
+
+/* arg as the standalone interpreter sets it (manual, section 7), and the arguments on the stack. */
+static int push_arguments(lua_State *L, const struct ls_program *program) {
+  int count = 0;
+  while (program->args[count] != NULL)
+    count++;
+  luaL_checkstack(L, count + 4, "too many arguments");
+  lua_createtable(L, count, 2);
+  lua_pushstring(L, program->name);
+  lua_rawseti(L, -2, program->file != NULL ? -1 : 0);
+  if (program->file != NULL) {
+    lua_pushstring(L, program->file);
+    lua_rawseti(L, -2, 0);
+  }
+  for (int i = 0; i < count; i++) {
+    lua_pushstring(L, program->args[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setglobal(L, "arg");
+  for (int i = 0; i < count; i++)
+    lua_pushstring(L, program->args[i]);
+  return count;
+}
+
+/* require finds what stands beside the script, wherever it is run from. */
+static void add_script_folder(lua_State *L, const char *folder) {
+  if (folder == NULL)
+    return;
+  lua_getglobal(L, "package");
+  lua_pushfstring(L, "%s?.lua;%s?/init.lua;", folder, folder);
+  lua_getfield(L, -2, "path");
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "path");
+  lua_pop(L, 1);
+}
+
+static void load_chunk(lua_State *L, const struct run *run) {
+  const struct ls_program *program = run->program;
+  int status = LUA_OK;
+  if (program->module != NULL) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, program->module);
+    lua_call(L, 1, 1);
+  } else if (program->code != NULL) {
+    status = luaL_loadbuffer(L, program->code, strlen(program->code), "=(command line)");
+  } else {
+    add_script_folder(L, run->folder);
+    status = luaL_loadfile(L, strcmp(program->file, "-") == 0 ? NULL : program->file);
+  }
+  if (status != LUA_OK)
+    lua_error(L);
+}
+
+static bool is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index))
+    return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* A script that returns a handler is served: create_server(handler):listen{host=, port=}. */
+static int serve(lua_State *L, const struct ls_program *program, int handler) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "luaserve.http");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "create_server");
+  lua_pushvalue(L, handler);
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "listen");
+  lua_pushvalue(L, -2);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, program->host);
+  lua_setfield(L, -2, "host");
+  lua_pushinteger(L, program->port);
+  lua_setfield(L, -2, "port");
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) {
+    /* The world's fault, not the script's: no traceback helps. */
+    fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
+    ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
+    return 0;
+  }
+  lua_pop(L, 1);
+  lua_getfield(L, -1, "address");
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "host");
+  lua_getfield(L, -2, "port");
+  const char *host = lua_tostring(L, -2);
+  const char *format = strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
+                                                 : "luaserve: %s is served on http://%s:%d\n";
+  printf(format, program->file != NULL ? program->file : "the command line", host, (int)lua_tointeger(L, -1));
+  fflush(stdout);
+  return 0;
+}
+
+static int k_returned(lua_State *L, int status, lua_KContext context) {
+  const struct run *run = (const struct run *)context;
+  (void)status;
+  if (run->program->module == NULL && lua_gettop(L) >= 2 && is_callable(L, 2))
+    return serve(L, run->program, 2);
+  return 0;
+}
+
+/* Light userdata at index 1 stays there; results begin at 2. */
+static int l_main(lua_State *L) {
+  struct run *run = lua_touserdata(L, 1);
+  load_chunk(L, run);
+  int count = push_arguments(L, run->program);
+  lua_callk(L, count, LUA_MULTRET, (lua_KContext)run, k_returned);
+  return k_returned(L, LUA_OK, (lua_KContext)run);
+}
+
+static void on_main_end(struct ls_task *task, lua_State *L, int status) {
+  task->rt->main_task = NULL;
+  if (status == LUA_OK)
+    return;
+  fprintf(stderr, "luaserve: %s\n", L != NULL ? ls_task_push_error(task, L) : "not enough memory");
+  ls_runtime_exit(task->rt, EXIT_FAILURE);
+}
+
+/* ---- signals ---- */
+
+static void on_servers_closed(struct ls_runtime *rt) {
+  ls_runtime_exit(rt, EXIT_SUCCESS);
+}
+
+/* As if nobody had handled it. */
+static void die_of(int number) {
+  fflush(NULL);
+  signal(number, SIG_DFL);
+  raise(number);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+  struct run *run = handle->data;
+  struct ls_runtime *rt = run->rt;
+  if (run->stopping) {
+    ls_log_flush(rt->loop->log, 100);
+    die_of(number);
+  }
+  run->stopping = true;
+  if (!ls_http_shutdown(rt, run->program->grace_ms, on_servers_closed))
+    die_of(number);
+  ls_loop_drain(rt->loop);
+}
+
+static void watch_signals(struct run *run) {
+  static const int numbers[] = {SIGINT, SIGTERM};
+  for (int i = 0; i < 2; i++) {
+    uv_signal_t *handle = &run->signals[i];
+    if (uv_signal_init(&run->rt->loop->uv, handle) != 0)
+      return;
+    run->open_signals++;
+    handle->data = run;
+    uv_signal_start(handle, on_signal, numbers[i]);
+    uv_unref((uv_handle_t *)handle);
+  }
+}
+
+static void on_signal_closed(uv_handle_t *handle) {
+  struct run *run = handle->data;
+  run->open_signals--;
+}
+
+/* The handles are on the caller's stack: they must be gone before it returns. */
+static void close_signals(struct run *run) {
+  struct ls_loop *loop = run->rt->loop;
+  ls_loop_stop(loop);
+  for (int i = 0, open = run->open_signals; i < open; i++)
+    uv_close((uv_handle_t *)&run->signals[i], on_signal_closed);
+  while (run->open_signals > 0)
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
+/* ---- the whole ---- */
+
+/* The loop has nothing to wait for, but the main chunk still waits. */
+static int report_stuck(struct ls_runtime *rt) {
+  lua_State *L = rt->L;
+  luaL_traceback(L, rt->main_task->co, "luaserve: the script waits for something that can no longer happen", 0);
+  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+  return EXIT_FAILURE;
+}
+
+/* Programs that serve nothing are never sealed, because only a request seals; specs and -e are scripts too. */
+static void choose_globals(struct ls_runtime *rt, const struct ls_program *program) {
+  bool seals = program->file != NULL && !program->open_globals;
+  rt->globals = seals ? LS_GLOBALS_UNSEALED : LS_GLOBALS_OPEN;
+}
+
+static char *folder_of(const char *file) {
+  const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+  return slash != NULL ? strndup(file, (size_t)(slash - file) + 1) : NULL;
+}
+
+int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
+  struct run run = {.rt = rt, .program = program};
+  struct ls_task *task = ls_task_take(rt, &rt->root, false);
+  if (task == NULL) {
+    fprintf(stderr, "luaserve: not enough memory\n");
+    return EXIT_FAILURE;
+  }
+  run.folder = folder_of(program->file);
+  rt->main_task = task;
+  rt->app_folder = run.folder;
+  choose_globals(rt, program);
+  ls_modules_open(rt->L);
+  watch_signals(&run);
+  ls_task_start_c(task, l_main, &run, on_main_end);
+  ls_loop_run(rt->loop);
+  int status = rt->exiting ? rt->exit_status : EXIT_SUCCESS;
+  if (rt->main_task != NULL && !rt->exiting)
+    status = report_stuck(rt);
+  close_signals(&run);
+  rt->app_folder = NULL;
+  free(run.folder);
+  return status;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* program: the main chunk as a task: loads it, runs it, serves what it returns, ends the process as it should end. */
+#ifndef LS_BIND_PROGRAM_H
+#define LS_BIND_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ls_runtime;
+
+struct ls_program {
+  const char *file;   /* the script; "-": standard input; NULL: code or module */
+  const char *code;   /* of -e; NULL: none */
+  const char *module; /* an embedded module to require and call, for "luaserve test"; NULL: none */
+  char **args;        /* NULL-terminated: what follows the script */
+  const char *host;   /* where a returned handler is served */
+  int port;
+  uint64_t grace_ms; /* how long SIGINT and SIGTERM leave to what is under way */
+  bool open_globals; /* never seal */
+  const char *name;  /* argv[0] */
+};
+
+/* Runs it to the end of the loop. The exit status of the process. */
+int ls_program_run(struct ls_runtime *rt, const struct ls_program *program);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* field: names of header fields: the common ones by number, and what may be in a name or value (RFC 9110 5.1, 5.5). */
+#ifndef LS_HTTP_FIELD_H
+#define LS_HTTP_FIELD_H
+
+#include <stdbool.h>
+
+#include "base/slice.h"
+
+enum ls_field_id {
+  LS_FIELD_OTHER = 0,
+  LS_FIELD_ACCEPT,
+  LS_FIELD_ACCEPT_ENCODING,
+  LS_FIELD_ACCEPT_LANGUAGE,
+  LS_FIELD_AUTHORIZATION,
+  LS_FIELD_CACHE_CONTROL,
+  LS_FIELD_CONNECTION,
+  LS_FIELD_CONTENT_ENCODING,
+  LS_FIELD_CONTENT_LENGTH,
+  LS_FIELD_CONTENT_TYPE,
+  LS_FIELD_COOKIE,
+  LS_FIELD_DATE,
+  LS_FIELD_ETAG,
+  LS_FIELD_EXPECT,
+  LS_FIELD_FORWARDED,
+  LS_FIELD_HOST,
+  LS_FIELD_IF_MATCH,
+  LS_FIELD_IF_MODIFIED_SINCE,
+  LS_FIELD_IF_NONE_MATCH,
+  LS_FIELD_IF_RANGE,
+  LS_FIELD_IF_UNMODIFIED_SINCE,
+  LS_FIELD_KEEP_ALIVE,
+  LS_FIELD_LAST_MODIFIED,
+  LS_FIELD_LOCATION,
+  LS_FIELD_ORIGIN,
+  LS_FIELD_RANGE,
+  LS_FIELD_REFERER,
+  LS_FIELD_SERVER,
+  LS_FIELD_SET_COOKIE,
+  LS_FIELD_TE,
+  LS_FIELD_TRAILER,
+  LS_FIELD_TRANSFER_ENCODING,
+  LS_FIELD_UPGRADE,
+  LS_FIELD_USER_AGENT,
+  LS_FIELD_VARY,
+  LS_FIELD_X_FORWARDED_FOR,
+  LS_FIELD_X_FORWARDED_HOST,
+  LS_FIELD_X_FORWARDED_PROTO,
+  LS_FIELDS
+};
+
+/* The number of a name in any case; LS_FIELD_OTHER for an uncommon one. */
+enum ls_field_id ls_field_lookup(struct ls_slice name);
+
+/* The lower-case name of a common field. */
+struct ls_slice ls_field_name(enum ls_field_id id);
+
+/* A token (RFC 9110 5.6.2), not empty. */
+bool ls_field_name_is_valid(struct ls_slice name);
+/* No CR, LF, NUL or other control character but HTAB. */
+bool ls_field_value_is_valid(struct ls_slice value);
+/* Equal but for ASCII case. */
+bool ls_field_name_equal(struct ls_slice a, struct ls_slice b);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* head: a parsed request head: offsets into one run of bytes, which is the shared read buffer while the read lasts and
+ * a copy of the request's own when the request outlives it (ls_head_keep). */
+#ifndef LS_HTTP_HEAD_H
+#define LS_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "http/field.h"
+
+struct ls_head_field {
+  uint32_t name, value; /* offsets from base */
+  uint32_t value_len;
+  uint16_t name_len;
+  uint16_t id; /* enum ls_field_id; LS_FIELD_OTHER: compare the name */
+};
+
+struct ls_head {
+  const char *base;   /* start of the head's bytes */
+  uint32_t size;      /* how many they are */
+  struct ls_buf kept; /* own copy; base points into it once there is one */
+  uint8_t method;     /* llhttp's number */
+  uint8_t major, minor;
+  bool keep_alive;
+  bool expect_continue;
+  bool has_body;          /* a length over 0 or chunked */
+  int64_t content_length; /* -1: none given (no body, or chunked) */
+  uint32_t url, url_len;
+  struct ls_head_field *fields; /* memory kept between requests */
+  uint32_t count, cap;
+};
+
+/* Zeroed memory is an empty head. clear keeps modest memory for the next request, dispose frees all. */
+void ls_head_clear(struct ls_head *head);
+void ls_head_dispose(struct ls_head *head);
+
+/* Copies the bytes, so that the read buffer may go; harmless when done already. 0 or -ENOMEM. */
+int ls_head_keep(struct ls_head *head);
+
+struct ls_slice ls_head_method(const struct ls_head *head); /* "GET" */
+struct ls_slice ls_head_url(const struct ls_head *head);    /* as sent */
+struct ls_slice ls_head_name(const struct ls_head *head, uint32_t index);
+struct ls_slice ls_head_value(const struct ls_head *head, uint32_t index);
+
+/* Index of the next field with this name (any case), from index from on; -1: none. */
+int ls_head_find(const struct ls_head *head, struct ls_slice name, uint32_t from);
+/* The first value of a common field; ptr NULL: absent. */
+struct ls_slice ls_head_get(const struct ls_head *head, enum ls_field_id id);
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* response: the answering half of a connection: which framing a response gets, and where its bytes go. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "http/conn.h"
+#include "http/status.h"
+#include "http/writer.h"
+
+enum framing {
+  FRAMING_COUNTED, /* Content-Length; response_left bytes are owed */
+  FRAMING_CHUNKED,
+  FRAMING_TO_END, /* of the connection: HTTP/1.0 */
+  FRAMING_EMPTY   /* no body, whatever is written */
+};
+
+enum { KEPT_BYTES = 16 * 1024 };
+
+static void clear_buf(struct ls_buf *buf) {
+  if (buf->cap > KEPT_BYTES)
+    ls_buf_dispose(buf);
+  ls_buf_clear(buf);
+}
+
+static void reset(struct ls_exchange *exchange) {
+  struct ls_head head = exchange->head;
+  struct ls_buf body = exchange->body, out = exchange->out;
+  *exchange = (struct ls_exchange){.head = head, .body = body, .out = out};
+}
+
+void ls_exchange_clear(struct ls_exchange *exchange) {
+  ls_head_clear(&exchange->head);
+  clear_buf(&exchange->body);
+  clear_buf(&exchange->out);
+  reset(exchange);
+}
+
+void ls_exchange_dispose(struct ls_exchange *exchange) {
+  ls_head_dispose(&exchange->head);
+  ls_buf_dispose(&exchange->body);
+  ls_buf_dispose(&exchange->out);
+  reset(exchange);
+}
+
+static bool is_open(const struct ls_exchange *exchange) {
+  return exchange->conn != NULL && !exchange->conn->broken;
+}
+
+static bool is_first(const struct ls_exchange *exchange) {
+  return exchange->link.prev == &exchange->conn->exchanges;
+}
+
+static bool is_last(const struct ls_exchange *exchange) {
+  return exchange->link.next == &exchange->conn->exchanges;
+}
+
+/* Where the response's bytes go, with memory from the pool. */
+static struct ls_buf *target_of(struct ls_exchange *exchange) {
+  struct ls_buf *out = is_first(exchange) ? &exchange->conn->out : &exchange->out;
+  if (out->cap == 0)
+    ls_buf_pool_take(exchange->conn->pool, out);
+  return out;
+}
+
+/* Out of memory half-way: nothing right can follow. */
+static int lost(struct ls_exchange *exchange) {
+  exchange->conn->broken = true;
+  return -ENOMEM;
+}
+
+/* The Content-Length among the headers: -1: none; LS_EHEADER: malformed or more than one. */
+static int64_t own_length(const struct ls_headers *headers) {
+  if (headers == NULL || !ls_headers_has(headers, LS_FIELD_CONTENT_LENGTH))
+    return -1;
+  struct ls_slice name = ls_field_name(LS_FIELD_CONTENT_LENGTH);
+  int index = ls_headers_find(headers, name, 0);
+  if (ls_headers_find(headers, name, (uint32_t)index + 1) >= 0)
+    return LS_EHEADER;
+  struct ls_slice value = ls_headers_value(headers, (uint32_t)index);
+  int64_t length = 0;
+  if (value.len == 0 || value.len > 18)
+    return LS_EHEADER;
+  for (size_t i = 0; i < value.len; i++) {
+    if (value.ptr[i] < '0' || value.ptr[i] > '9')
+      return LS_EHEADER;
+    length = length * 10 + (value.ptr[i] - '0');
+  }
+  return length;
+}
+
+/* Whether a Connection field among the headers has the token close. */
+static bool says_close(const struct ls_headers *headers) {
+  if (headers == NULL || !ls_headers_has(headers, LS_FIELD_CONNECTION))
+    return false;
+  struct ls_slice name = ls_field_name(LS_FIELD_CONNECTION);
+  for (int i = ls_headers_find(headers, name, 0); i >= 0; i = ls_headers_find(headers, name, (uint32_t)i + 1)) {
+    struct ls_slice value = ls_headers_value(headers, (uint32_t)i);
+    while (value.len != 0) {
+      size_t end = 0;
+      while (end < value.len && value.ptr[end] != ',' && value.ptr[end] != ' ' && value.ptr[end] != '\t')
+        end++;
+      if (ls_field_name_equal(ls_slice(value.ptr, end), ls_slice("close", 5)))
+        return true;
+      end += end < value.len;
+      value = ls_slice(value.ptr + end, value.len - end);
+    }
+  }
+  return false;
+}
+
+/* A client that waits for 100 Continue, and has not been told: it may or may not send the body after this response, so
+ * that what follows cannot be told from it. */
+static bool is_unsure(const struct ls_exchange *exchange) {
+  return exchange->head.expect_continue && !exchange->continue_sent && exchange->body_state == LS_BODY_READING &&
+         exchange->body_received == 0;
+}
+
+static bool has_no_content(const struct ls_exchange *exchange, int status) {
+  return exchange->head.method == HTTP_HEAD || status == 204 || status == 205 || status == 304;
+}
+
+static void plan_empty(struct ls_exchange *exchange, struct ls_writer_head *head, int64_t own, int64_t length) {
+  exchange->response_framing = FRAMING_EMPTY;
+  if (head->status == 204)
+    return;
+  if (head->status == 205)
+    head->length = 0;
+  else if (own >= 0)
+    head->own_length = true;
+  else if (exchange->head.method == HTTP_HEAD && head->status != 304)
+    head->length = length;
+}
+
+static void plan_content(struct ls_exchange *exchange, struct ls_writer_head *head, int64_t own, int64_t length) {
+  if (length >= 0 || own >= 0) {
+    exchange->response_framing = FRAMING_COUNTED;
+    exchange->response_left = (uint64_t)(length >= 0 ? length : own);
+    head->length = length;
+    head->own_length = length < 0;
+  } else if (exchange->head.minor >= 1) {
+    exchange->response_framing = FRAMING_CHUNKED;
+    head->chunked = true;
+  } else {
+    exchange->response_framing = FRAMING_TO_END;
+    exchange->close_after = true;
+  }
+}
+
+static void plan_connection(struct ls_exchange *exchange, struct ls_writer_head *head) {
+  bool has = head->headers != NULL && ls_headers_has(head->headers, LS_FIELD_CONNECTION);
+  bool own_close = has && says_close(head->headers);
+  bool ends_here = exchange->conn->last && is_last(exchange) &&
+                   (exchange->conn->reading == NULL || exchange->conn->reading == exchange);
+  if (own_close || ends_here || is_unsure(exchange))
+    exchange->close_after = true;
+  head->own_connection = exchange->close_after ? own_close : has;
+  head->close = exchange->close_after && !own_close;
+  head->keep_alive = !exchange->close_after && !has && exchange->head.minor == 0;
+}
+
+/* 1xx: a head alone; HTTP/1.0 clients do not know it. */
+static int respond_interim(struct ls_exchange *exchange, int status, const struct ls_headers *headers) {
+  if (exchange->head.minor == 0)
+    return 0;
+  struct ls_writer_head head = {.status = status, .headers = headers, .length = -1};
+  if (ls_writer_head(target_of(exchange), &head) != 0)
+    return lost(exchange);
+  if (status == 100)
+    exchange->continue_sent = true;
+  return 0;
+}
+
+int ls_exchange_respond(struct ls_exchange *exchange, int status, const struct ls_headers *headers, int64_t length) {
+  if (!is_open(exchange))
+    return LS_ECLOSED;
+  if (exchange->response_state != LS_RESPONSE_NONE)
+    return LS_ESTATE;
+  if (status < 100 || status > 999 || status == 101)
+    return -EINVAL;
+  if (status < 200)
+    return respond_interim(exchange, status, headers);
+  int64_t own = own_length(headers);
+  if (own < -1)
+    return (int)own;
+
+  const struct ls_date_cache *date = exchange->conn->date;
+  struct ls_writer_head head = {.status = status, .headers = headers, .length = -1};
+  head.date = date == NULL ? NULL : date->text;
+  if (has_no_content(exchange, status))
+    plan_empty(exchange, &head, own, length);
+  else
+    plan_content(exchange, &head, own, length);
+  plan_connection(exchange, &head);
+  if (ls_writer_head(target_of(exchange), &head) != 0)
+    return lost(exchange);
+  exchange->response_state = LS_RESPONSE_STREAMING;
+  exchange->status = status;
+  return 0;
+}
+
+static int check_streaming(const struct ls_exchange *exchange) {
+  if (!is_open(exchange))
+    return LS_ECLOSED;
+  return exchange->response_state == LS_RESPONSE_STREAMING ? 0 : LS_ESTATE;
+}
+
+static int append_content(struct ls_exchange *exchange, const char *bytes, size_t len) {
+  switch ((enum framing)exchange->response_framing) {
+  case FRAMING_CHUNKED:
+    return ls_writer_chunk(target_of(exchange), bytes, len);
+  case FRAMING_COUNTED:
+    exchange->response_left -= len;
+    return ls_buf_append(target_of(exchange), bytes, len);
+  case FRAMING_TO_END:
+    return ls_buf_append(target_of(exchange), bytes, len);
+  case FRAMING_EMPTY:
+    break;
+  }
+  return 0;
+}
+
+int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t len) {
+  int err = check_streaming(exchange);
+  if (err != 0)
+    return err;
+  if (exchange->response_framing == FRAMING_COUNTED && len > exchange->response_left)
+    return LS_ELENGTH;
+  if (len != 0 && append_content(exchange, bytes, len) != 0)
+    return lost(exchange);
+  const struct ls_conn *conn = exchange->conn;
+  uint64_t held = is_first(exchange) ? conn->out.len + conn->unsent : exchange->out.len;
+  if (held <= conn->limits->out_high)
+    return 0;
+  exchange->wants_drain = true;
+  return 1;
+}
+
+int ls_exchange_finish(struct ls_exchange *exchange) {
+  int err = check_streaming(exchange);
+  if (err != 0)
+    return err;
+  exchange->response_state = LS_RESPONSE_FINISHED;
+  if (exchange->response_framing == FRAMING_COUNTED && exchange->response_left != 0) {
+    exchange->conn->broken = true;
+    return LS_ELENGTH;
+  }
+  if (exchange->response_framing == FRAMING_CHUNKED && ls_writer_last_chunk(target_of(exchange)) != 0)
+    return lost(exchange);
+  return 0;
+}
+
+static int refuse_with(struct ls_exchange *exchange, struct ls_headers *headers, int status, const char *reason) {
+  char text[200];
+  struct ls_slice phrase = ls_status_reason(status);
+  int len = snprintf(text, sizeof(text), "%d %.*s: %s\n", status, (int)phrase.len, phrase.ptr, reason);
+  if (len >= (int)sizeof(text))
+    len = (int)sizeof(text) - 1;
+  int err = ls_headers_add(headers, ls_slice_of("Content-Type"), ls_slice_of("text/plain; charset=utf-8"));
+  if (err == 0)
+    err = ls_exchange_respond(exchange, status, headers, len);
+  if (err == 0 && ls_exchange_write(exchange, text, (size_t)len) >= 0)
+    err = ls_exchange_finish(exchange);
+  return err;
+}
+
+int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *reason) {
+  if (!is_open(exchange))
+    return LS_ECLOSED;
+  if (exchange->response_state != LS_RESPONSE_NONE)
+    return LS_ESTATE;
+  exchange->close_after = true;
+  struct ls_headers headers = {0};
+  int err = refuse_with(exchange, &headers, status, reason);
+  ls_headers_dispose(&headers);
+  return err == -ENOMEM ? lost(exchange) : err;
+}
+
+void ls_exchange_abort(struct ls_exchange *exchange) {
+  if (!is_open(exchange) || exchange->response_state == LS_RESPONSE_FINISHED)
+    return;
+  if (exchange->response_state == LS_RESPONSE_STREAMING && is_first(exchange)) {
+    exchange->response_state = LS_RESPONSE_FINISHED;
+    exchange->conn->broken = true;
+    return;
+  }
+  if (exchange->response_state == LS_RESPONSE_STREAMING) {
+    ls_buf_clear(&exchange->out); /* nothing of it has left */
+    exchange->response_state = LS_RESPONSE_NONE;
+  }
+  int status = exchange->failure_status != 0 ? exchange->failure_status : 500;
+  ls_exchange_refuse(exchange, status, status == 500 ? "the request was not answered" : "the request body");
+}

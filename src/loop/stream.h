@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* stream: a connected byte stream, TCP or unix socket (later TLS), behind one struct.
+ * Events come from libuv callbacks; each is the last thing its callback does before the loop drains.
+ * libuv writes with write(2) and writev(2): the process must ignore SIGPIPE. */
+#ifndef LS_LOOP_STREAM_H
+#define LS_LOOP_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+struct ls_loop;
+struct ls_stream;
+
+#define LS_STREAM_PARTS 8
+
+struct ls_stream_events {
+  /* Bytes in the loop's shared read buffer, valid until the drain after this event has ended. */
+  void (*on_read)(struct ls_stream *stream, const char *bytes, size_t len);
+  /* The peer sent its FIN (0), or reading failed (negative code: the peer has gone). Reading has stopped. */
+  void (*on_end)(struct ls_stream *stream, int status);
+  /* An ls_stream_write has ended: all of it is with the kernel (0), or a negative code: the peer has gone. Then close:
+   * writes that were queued behind it may never be told. */
+  void (*on_written)(struct ls_stream *stream, int status);
+  /* The handle is closed; the memory may go. No event comes after this one. No drain of its own is needed here. */
+  void (*on_closed)(struct ls_stream *stream);
+};
+
+struct ls_stream {
+  union {
+    uv_handle_t handle;
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } uv;
+  const struct ls_stream_events *events;
+  uv_shutdown_t shutdown;
+  size_t writing; /* bytes handed to ls_stream_write; a write counts in full until it has ended */
+  bool reading;
+  bool closing;
+  bool shut; /* ls_stream_shutdown was called */
+};
+
+/* Takes the connected, non-blocking descriptor fd of the given family (AF_INET, AF_INET6, AF_UNIX).
+ * 0, or a negative code: then fd is closed and on_closed comes all the same (the handle had been initialised). */
+int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int family,
+                   const struct ls_stream_events *events);
+
+/* 0 or a negative code. Harmless when reading. After on_end it would tell the same end again. */
+int ls_stream_read_start(struct ls_stream *stream);
+void ls_stream_read_stop(struct ls_stream *stream);
+
+/* Writes what the kernel takes right now. Bytes written, 0 when it would block or a write is queued, or a negative
+ * code. Of more than LS_STREAM_PARTS parts only the first are looked at: a short write like any other. */
+ssize_t ls_stream_try_write(struct ls_stream *stream, const struct ls_slice *parts, unsigned count);
+
+/* Takes the memory of bytes over (it is empty afterwards, whatever is returned) and writes it all; on_written tells the
+ * end. The memory goes to pool (may be NULL: freed), which must live until on_closed. 0 or a negative code, and then
+ * there is no on_written. */
+int ls_stream_write(struct ls_stream *stream, struct ls_buf *bytes, struct ls_buf_pool *pool);
+
+/* Bytes of ls_stream_write that the kernel has not taken yet: it falls as a slow reader makes progress. */
+static inline size_t ls_stream_unsent(const struct ls_stream *stream) {
+  return uv_stream_get_write_queue_size(&stream->uv.stream);
+}
+
+/* Sends FIN after what is queued. 0 or a negative code. There is no event. */
+int ls_stream_shutdown(struct ls_stream *stream);
+
+/* Closes once (a second call does nothing). Queued writes are cancelled; on_closed comes in the close phase. */
+void ls_stream_close(struct ls_stream *stream);
+
+/* Closes with RST where the transport has one, so that the peer can tell that this was no regular end. */
+void ls_stream_reset(struct ls_stream *stream);
+
+/* Whether the peer has reset or the socket failed; sees it also while reading is stopped (poll(2), no wait). A FIN
+ * alone is not gone. A unix socket has no RST: there the peer is gone once it has closed. */
+bool ls_stream_is_gone(struct ls_stream *stream);
+
+/* The address of the peer or the own one as text ("127.0.0.1", "::1"; "" for a unix socket) and its port (0). An IPv4
+ * address that came through an IPv6 socket is told as IPv4. 0 or a negative code (-ENOSPC: text is too short); size
+ * should be at least INET6_ADDRSTRLEN. */
+int ls_stream_peer(const struct ls_stream *stream, char *text, size_t size, int *port);
+int ls_stream_self(const struct ls_stream *stream, char *text, size_t size, int *port);
+
+int ls_stream_set_nodelay(struct ls_stream *stream, bool on);
+
+/* The same for a bare address; port may be NULL. */
+int ls_address_text(const struct sockaddr *address, char *text, size_t size, int *port);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* main: the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <lua.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bind/program.h"
+#include "loop/error.h"
+#include "loop/loop.h"
+#include "loop/work.h"
+#include "script/options.h"
+#include "script/runtime.h"
+#include "version.h"
+
+#define EXIT_USAGE 2
+#define LOG_BYTES (256 * 1024)
+#define POOL_DEFAULT 4
+#define POOL_MAX 1024 /* libuv's limit */
+
+static const char help[] =
+    "luaserve " LS_VERSION
+    ": a network application server scripted in Lua\n"
+    "\n"
+    "usage: luaserve [options] app.lua [arguments]   run a script; serve the handler it returns\n"
+    "       luaserve [options] -e code [arguments]   run code\n"
+    "       luaserve test [busted options] [paths]   run busted specs, where specs may wait\n"
+    "\n"
+    "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
+    "      --host ADDRESS    address for a returned handler (127.0.0.1)\n"
+    "      --grace SECONDS   what SIGINT and SIGTERM leave to requests under way (10)\n"
+    "      --globals=open    let requests assign globals (they are sealed at the first request)\n"
+    "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
+    "  -e, --execute CODE    run CODE instead of a script\n"
+    "  -v, --version         print the version\n"
+    "  -h, --help            print this\n"
+    "\n"
+    "A script named - is read from standard input.\n";
+
+enum { OPTION_HOST = 256, OPTION_GRACE, OPTION_GLOBALS, OPTION_POOL_THREADS };
+
+static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
+                                             {"host", required_argument, NULL, OPTION_HOST},
+                                             {"grace", required_argument, NULL, OPTION_GRACE},
+                                             {"globals", required_argument, NULL, OPTION_GLOBALS},
+                                             {"pool-threads", required_argument, NULL, OPTION_POOL_THREADS},
+                                             {"execute", required_argument, NULL, 'e'},
+                                             {"version", no_argument, NULL, 'v'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {NULL, 0, NULL, 0}};
+
+struct settings {
+  struct ls_program program;
+  unsigned pool_threads; /* 0: not given */
+};
+
+static int usage_error(void) {
+  fprintf(stderr, "Try 'luaserve --help'.\n");
+  return EXIT_USAGE;
+}
+
+static int bad_option(char **argv) {
+  static const char *const names[] = {"--port",    "--host",    "--grace", "--globals", "--pool-threads",
+                                      "--execute", "--version", "--help",  NULL};
+  const char *given = argv[optind - 1];
+  if (given[0] == '-' && given[1] == '-') {
+    const char *nearest = ls_options_nearest(given, names);
+    if (nearest != NULL)
+      fprintf(stderr, "luaserve: unknown option '%s' (did you mean '%s'?)\n", given, nearest);
+    else
+      fprintf(stderr, "luaserve: unknown option '%s'\n", given);
+  } else {
+    fprintf(stderr, "luaserve: unknown option '-%c'\n", optopt);
+  }
+  return usage_error();
+}
+
+static int bad_value(const char *option, const char *text, const char *wanted) {
+  fprintf(stderr, "luaserve: option '%s' wants %s, not '%s'\n", option, wanted, text);
+  return usage_error();
+}
+
+/* Whole text as an integer from min to max. */
+static bool read_integer(const char *text, long min, long max, long *value) {
+  char *end;
+  errno = 0;
+  *value = strtol(text, &end, 10);
+  return errno == 0 && end != text && *end == '\0' && *value >= min && *value <= max;
+}
+
+/* One option; 0, or the exit status + 1 with which to end. */
+static int take_option(struct settings *settings, int option, char **argv) {
+  long value;
+  switch (option) {
+  case 'p':
+    if (!read_integer(optarg, 0, 65535, &value))
+      return 1 + bad_value("--port", optarg, "a port from 0 to 65535");
+    settings->program.port = (int)value;
+    return 0;
+  case OPTION_HOST:
+    settings->program.host = optarg;
+    return 0;
+  case OPTION_GRACE:
+    if (!read_integer(optarg, 0, 86400, &value))
+      return 1 + bad_value("--grace", optarg, "seconds from 0 to 86400");
+    settings->program.grace_ms = (uint64_t)value * 1000;
+    return 0;
+  case OPTION_GLOBALS:
+    if (strcmp(optarg, "open") != 0 && strcmp(optarg, "sealed") != 0)
+      return 1 + bad_value("--globals", optarg, "open or sealed");
+    settings->program.open_globals = *optarg == 'o';
+    return 0;
+  case OPTION_POOL_THREADS:
+    if (!read_integer(optarg, 1, POOL_MAX, &value))
+      return 1 + bad_value("--pool-threads", optarg, "a number from 1 to 1024");
+    settings->pool_threads = (unsigned)value;
+    return 0;
+  case 'e':
+    settings->program.code = optarg;
+    return 0;
+  case 'v':
+    printf("luaserve %s (%s, libuv %s)\n", LS_VERSION, LUA_RELEASE, uv_version_string());
+    return 1 + EXIT_SUCCESS;
+  case 'h':
+    fputs(help, stdout);
+    return 1 + EXIT_SUCCESS;
+  case ':':
+    fprintf(stderr, "luaserve: option '%s' wants a value\n", argv[optind - 1]);
+    return 1 + usage_error();
+  default:
+    return 1 + bad_option(argv);
+  }
+}
+
+/* Options end at the script, at -e's code (which may only be followed by more options) or at "test". */
+static int read_arguments(struct settings *settings, int argc, char **argv) {
+  int option, end;
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, "+:p:e:vh", long_options, NULL)) != -1) {
+    end = take_option(settings, option, argv);
+    if (end != 0)
+      return end;
+  }
+  struct ls_program *program = &settings->program;
+  char **rest = argv + optind;
+  if (program->code == NULL) {
+    if (*rest == NULL) {
+      fputs("luaserve: no script given\n", stderr);
+      return 1 + usage_error();
+    }
+    if (strcmp(*rest, "test") == 0)
+      program->module = "luaserve.busted";
+    else
+      program->file = *rest;
+    rest++;
+  }
+  program->args = rest;
+  return 0;
+}
+
+/* libuv reads the variable when the pool is first used. */
+static unsigned size_pool(unsigned wanted) {
+  char text[16];
+  const char *set = getenv("UV_THREADPOOL_SIZE");
+  long value;
+  if (wanted == 0)
+    wanted = set != NULL && read_integer(set, 1, POOL_MAX, &value) ? (unsigned)value : POOL_DEFAULT;
+  snprintf(text, sizeof text, "%u", wanted);
+  setenv("UV_THREADPOOL_SIZE", text, 1);
+  return wanted;
+}
+
+static int fail(int code) {
+  char text[128];
+  fprintf(stderr, "luaserve: cannot start: %s\n", ls_error_text(code, text, sizeof text));
+  return EXIT_FAILURE;
+}
+
+static int run_on_loop(struct ls_loop *loop, const struct ls_program *program) {
+  struct ls_runtime rt;
+  int code = ls_runtime_init(&rt, loop);
+  if (code != 0)
+    return fail(code);
+  int status = ls_program_run(&rt, program);
+  ls_runtime_dispose(&rt);
+  return status;
+}
+
+static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool) {
+  struct ls_loop loop;
+  if (log == NULL || pool == NULL)
+    return fail(-ENOMEM);
+  int code = ls_loop_init(&loop, pool, log);
+  if (code != 0)
+    return fail(code);
+  unsigned threads = ls_pool_threads(pool);
+  if (threads < POOL_DEFAULT)
+    ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
+                 threads, POOL_DEFAULT);
+  int status = run_on_loop(&loop, &settings->program);
+  ls_loop_dispose(&loop);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  struct settings settings = {.program = {.host = "127.0.0.1", .port = 8080, .grace_ms = 10000, .name = argv[0]}};
+  int end = read_arguments(&settings, argc, argv);
+  if (end != 0)
+    return end - 1;
+  signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of the write */
+  unsigned threads = size_pool(settings.pool_threads);
+  struct ls_log *log = ls_log_new(STDERR_FILENO, LOG_BYTES);
+  struct ls_pool *pool = ls_pool_new(threads);
+  int status = run(&settings, log, pool);
+  ls_pool_free(pool);
+  ls_log_free(log);
+  return status;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* The coroutine library of Lua 5.4 (manual, section 6.2), transparent to awaits. Nothing else differs: the official
+ * test suite holds. */
+#include <lauxlib.h>
+
+#include "script/runtime.h"
+#include "script/task.h"
+#include "script/transparent.h"
+
+enum outcome { FAILED = -1, PARKED = -2 }; /* else: the number of results */
+
+static lua_State *check_coroutine(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  luaL_argexpected(L, co != NULL, 1, "coroutine");
+  return co;
+}
+
+static unsigned current_seq(lua_State *L) {
+  const struct ls_task *task = ls_runtime_of(L)->running;
+  return task != NULL ? task->cancel_seq : 0;
+}
+
+/* The coroutine in which a task's own code runs is to that code what the main coroutine is to a plain script. */
+static bool is_outermost(lua_State *L, lua_State *co) {
+  const struct ls_runtime *rt = ls_runtime_of(L);
+  return co == rt->L || (rt->running != NULL && co == rt->running->co);
+}
+
+/* One step of co: starts, goes on after a yield of its own, or after an await. On FAILED one message is on L. */
+static int step(lua_State *L, lua_State *co, int arguments) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  lua_State *outer_block = rt->cannot_await;
+  if (outer_block == NULL && !lua_isyieldable(L))
+    rt->cannot_await = L;
+  int results;
+  int status = lua_resume(co, L, arguments, &results);
+  rt->cannot_await = outer_block;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    lua_xmove(co, L, 1);
+    return FAILED;
+  }
+  if (ls_task_is_parked(co))
+    return PARKED;
+  if (!lua_checkstack(L, results + 1)) {
+    lua_pop(co, results);
+    lua_pushliteral(L, "too many results to resume");
+    return FAILED;
+  }
+  lua_xmove(co, L, results);
+  return results;
+}
+
+/* The user's resume: arguments are on top of L. */
+static int resume(lua_State *L, lua_State *co, int arguments) {
+  if (ls_task_is_parked(co)) {
+    lua_pushliteral(L, "cannot resume non-suspended coroutine");
+    return FAILED;
+  }
+  if (!lua_checkstack(co, arguments)) {
+    lua_pushliteral(L, "too many arguments to resume");
+    return FAILED;
+  }
+  lua_xmove(L, co, arguments);
+  return step(L, co, arguments);
+}
+
+/* The task goes on: so does what co waited in. */
+static int unpark(lua_State *L, lua_State *co) {
+  lua_pop(co, 1);
+  return step(L, co, 0);
+}
+
+static int pass_outward(lua_State *L, lua_KContext seq, lua_KFunction k) {
+  ls_task_push_parked(L);
+  return lua_yieldk(L, 1, seq, k);
+}
+
+/* ---- resume ---- */
+
+static int k_resume(lua_State *L, int status, lua_KContext seq);
+
+static int finish_resume(lua_State *L, int outcome, lua_KContext seq) {
+  if (outcome == PARKED)
+    return pass_outward(L, seq, k_resume);
+  if (current_seq(L) != (unsigned)seq)
+    return ls_task_raise_cancel(L);
+  int results = outcome == FAILED ? 1 : outcome;
+  lua_pushboolean(L, outcome != FAILED);
+  lua_insert(L, -(results + 1));
+  return results + 1;
+}
+
+static int k_resume(lua_State *L, int status, lua_KContext seq) {
+  (void)status;
+  return finish_resume(L, unpark(L, lua_tothread(L, 1)), seq);
+}
+
+static int l_resume(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  lua_KContext seq = (lua_KContext)current_seq(L);
+  return finish_resume(L, resume(L, co, lua_gettop(L) - 1), seq);
+}
+
+/* ---- wrap ---- */
+
+static int k_wrapped(lua_State *L, int status, lua_KContext seq);
+
+/* A failed coroutine closes its variables; a message gets the place of the call, as wrap does. */
+static int raise_from(lua_State *L, lua_State *co, lua_KContext seq) {
+  int status = lua_status(co);
+  if (status != LUA_OK && status != LUA_YIELD) {
+    status = lua_resetthread(co);
+    lua_xmove(co, L, 1);
+  }
+  if (current_seq(L) != (unsigned)seq)
+    return ls_task_raise_cancel(L);
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+static int finish_wrapped(lua_State *L, lua_State *co, int outcome, lua_KContext seq) {
+  if (outcome == PARKED)
+    return pass_outward(L, seq, k_wrapped);
+  if (outcome == FAILED)
+    return raise_from(L, co, seq);
+  if (current_seq(L) != (unsigned)seq)
+    return ls_task_raise_cancel(L);
+  return outcome;
+}
+
+static lua_State *wrapped(lua_State *L) {
+  return lua_tothread(L, lua_upvalueindex(1));
+}
+
+static int k_wrapped(lua_State *L, int status, lua_KContext seq) {
+  (void)status;
+  lua_State *co = wrapped(L);
+  return finish_wrapped(L, co, unpark(L, co), seq);
+}
+
+static int l_wrapped(lua_State *L) {
+  lua_State *co = wrapped(L);
+  lua_KContext seq = (lua_KContext)current_seq(L);
+  return finish_wrapped(L, co, resume(L, co, lua_gettop(L)), seq);
+}
+
+static int l_create(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_State *co = lua_newthread(L);
+  lua_pushvalue(L, 1);
+  lua_xmove(L, co, 1);
+  return 1;
+}
+
+static int l_wrap(lua_State *L) {
+  l_create(L);
+  lua_pushcclosure(L, l_wrapped, 1);
+  return 1;
+}
+
+/* ---- the rest ---- */
+
+static int l_yield(lua_State *L) {
+  if (is_outermost(L, L)) {
+    lua_pushliteral(L, "attempt to yield from outside a coroutine");
+    return lua_error(L);
+  }
+  return lua_yield(L, lua_gettop(L));
+}
+
+static const char *status_of(lua_State *L, lua_State *co) {
+  if (L == co)
+    return "running";
+  lua_Debug frame;
+  switch (lua_status(co)) {
+  case LUA_YIELD:
+    return ls_task_is_parked(co) ? "normal" : "suspended";
+  case LUA_OK:
+    if (lua_getstack(co, 0, &frame))
+      return "normal";
+    return lua_gettop(co) == 0 ? "dead" : "suspended";
+  default:
+    return "dead";
+  }
+}
+
+static int l_status(lua_State *L) {
+  lua_pushstring(L, status_of(L, check_coroutine(L)));
+  return 1;
+}
+
+static int l_isyieldable(lua_State *L) {
+  lua_State *co = lua_isnone(L, 1) ? L : check_coroutine(L);
+  lua_pushboolean(L, !is_outermost(L, co) && lua_isyieldable(co));
+  return 1;
+}
+
+static int l_running(lua_State *L) {
+  lua_pushthread(L);
+  lua_pushboolean(L, is_outermost(L, L));
+  return 2;
+}
+
+static int l_close(lua_State *L) {
+  lua_State *co = check_coroutine(L);
+  const char *status = status_of(L, co);
+  if (*status != 's' && *status != 'd')
+    return luaL_error(L, "cannot close a %s coroutine", status);
+  unsigned seq = current_seq(L);
+  struct ls_runtime *rt = ls_runtime_of(L);
+  lua_State *outer_block = rt->cannot_await;
+  rt->cannot_await = L; /* variables closed here cannot wait */
+  int result = lua_resetthread(co);
+  rt->cannot_await = outer_block;
+  if (current_seq(L) != seq)
+    return ls_task_raise_cancel(L);
+  lua_pushboolean(L, result == LUA_OK);
+  if (result == LUA_OK)
+    return 1;
+  lua_xmove(co, L, 1);
+  return 2;
+}
+
+void ls_coroutine_open(lua_State *L) {
+  static const luaL_Reg functions[] = {{"close", l_close},   {"create", l_create},   {"isyieldable", l_isyieldable},
+                                       {"resume", l_resume}, {"running", l_running}, {"status", l_status},
+                                       {"wrap", l_wrap},     {"yield", l_yield},     {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+}
+
+bool ls_coroutine_is(lua_CFunction function) {
+  return function == l_resume || function == l_wrapped;
+}

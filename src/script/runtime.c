@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/runtime.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "loop/loop.h"
+#include "script/alloc.h"
+#include "script/library.h"
+#include "script/loader.h"
+#include "script/op.h"
+#include "script/seal.h"
+#include "script/task.h"
+#include "script/transparent.h"
+
+static int l_panic(lua_State *L) {
+  const char *text = lua_tostring(L, -1);
+  ls_log_write(ls_runtime_of(L)->loop->log, LS_LOG_ERROR, "panic: an error outside any protected call: %s",
+               text != NULL ? text : "(not a string)");
+  ls_log_flush(ls_runtime_of(L)->loop->log, 1000);
+  return 0; /* Lua aborts the process */
+}
+
+static int l_open(lua_State *L) {
+  luaL_openlibs(L);
+  ls_transparent_open(L);
+  ls_library_open(L);
+  ls_seal_open(L);
+  ls_loader_open(L);
+  return 0;
+}
+
+int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop) {
+  *rt = (struct ls_runtime){.loop = loop};
+  ls_list_init(&rt->idle_tasks);
+  ls_list_init(&rt->live_tasks);
+  ls_list_init(&rt->callback_ops);
+  ls_scope_init(&rt->root, NULL);
+  rt->alloc = ls_alloc_new();
+  if (rt->alloc == NULL)
+    return -ENOMEM;
+  rt->L = lua_newstate(ls_alloc_block, rt->alloc);
+  if (rt->L == NULL) {
+    ls_alloc_free(rt->alloc);
+    return -ENOMEM;
+  }
+  *(struct ls_runtime **)lua_getextraspace(rt->L) = rt;
+  lua_atpanic(rt->L, l_panic);
+  lua_pushcfunction(rt->L, l_open);
+  if (lua_pcall(rt->L, 0, 0, 0) == LUA_OK)
+    return 0;
+  ls_runtime_dispose(rt);
+  return -ENOMEM;
+}
+
+/* What a live task waits for, or was just given, is let go of; jobs that cannot be stopped free themselves later. */
+static void abandon(struct ls_task *task) {
+  if (task->member.scope != NULL)
+    ls_list_remove(&task->member.link); /* without telling the scope, which may be gone when the tasks go */
+  struct ls_op *op = task->op;
+  if (op != NULL) {
+    task->op = NULL;
+    op->state = LS_OP_ORPHANED;
+    if (op->type->cancel(op))
+      op->type->free(op);
+  }
+  if (task->woken_by != NULL)
+    task->woken_by->type->free(task->woken_by);
+  if (task->pushing != NULL)
+    task->pushing->type->free(task->pushing);
+}
+
+static void free_tasks(struct ls_list *tasks) {
+  struct ls_list *link;
+  while ((link = ls_list_shift(tasks)) != NULL) {
+    struct ls_task *task = ls_container_of(link, struct ls_task, link);
+    ls_loop_unqueue(&task->ready);
+    free(task);
+  }
+}
+
+void ls_runtime_dispose(struct ls_runtime *rt) {
+  rt->exiting = true;
+  rt->root.on_empty = NULL;
+  ls_op_cancel_callbacks(rt);
+  for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next)
+    abandon(ls_container_of(link, struct ls_task, link));
+  lua_close(rt->L);
+  rt->L = NULL;
+  free_tasks(&rt->live_tasks);
+  free_tasks(&rt->idle_tasks);
+  ls_alloc_free(rt->alloc);
+  rt->alloc = NULL;
+}
+
+void ls_runtime_exit(struct ls_runtime *rt, int status) {
+  rt->exiting = true;
+  rt->exit_status = status;
+  ls_loop_stop(rt->loop);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* runtime: one Lua world on one loop. Everything hangs off this struct, because each thread has one of its own. */
+#ifndef LS_SCRIPT_RUNTIME_H
+#define LS_SCRIPT_RUNTIME_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "script/scope.h"
+#include "script/seal.h"
+
+struct ls_alloc;
+struct ls_loop;
+struct ls_task;
+
+struct ls_runtime {
+  struct ls_loop *loop; /* not owned */
+  struct ls_alloc *alloc;
+  lua_State *L;              /* the main state; Lua code runs in tasks, never in it */
+  struct ls_task *running;   /* whose coroutine (or an inner one of it) runs now; NULL between resumes */
+  struct ls_list idle_tasks; /* pooled, waiting for work */
+  unsigned idle_count;
+  struct ls_list live_tasks;
+  struct ls_list callback_ops; /* operations that will call back */
+  lua_State *cannot_await;     /* a state below the running one that sits in a C function and cannot yield; NULL */
+  struct ls_scope root;        /* of the main chunk, of modules, of what task.background detaches */
+  struct ls_task *main_task;   /* the main chunk's; NULL once it has returned */
+  enum ls_globals globals;
+  const char *app_folder; /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
+  uint64_t task_errors;   /* errors that nobody joined */
+  bool exiting;           /* os.exit or an error in the main chunk: start nothing new */
+  int exit_status;
+};
+
+/* A runtime with the standard libraries, the replaced ones, and the loader of embedded modules. Bindings are added by
+ * bind/modules.c. 0 or a negative code. */
+int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop);
+
+/* Cancels what is left, closes the Lua state, frees. Handles that Lua owned are closing afterwards: run the loop's
+ * disposal next. */
+void ls_runtime_dispose(struct ls_runtime *rt);
+
+/* Ends the process's loop with this status once the current resume returns. */
+void ls_runtime_exit(struct ls_runtime *rt, int status);
+
+/* The runtime of any lua_State of it. */
+static inline struct ls_runtime *ls_runtime_of(lua_State *L) {
+  return *(struct ls_runtime **)lua_getextraspace(L);
+}
+
+#endif

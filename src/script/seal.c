@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/seal.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "script/runtime.h"
+#include "script/task.h"
+
+/* Registry keys, by address. */
+static const char content_key = 'c';
+static const char require_key = 'r';
+
+/* ---- who is asking ---- */
+
+/* Whether a frame of L is a call of require. */
+static bool has_require_frame(lua_State *to, lua_State *L) {
+  lua_Debug frame;
+  lua_rawgetp(to, LUA_REGISTRYINDEX, &require_key);
+  lua_CFunction require = lua_tocfunction(to, -1);
+  lua_pop(to, 1);
+  for (int level = 0; lua_getstack(L, level, &frame); level++) {
+    lua_getinfo(L, "f", &frame);
+    bool found = lua_tocfunction(L, -1) == require;
+    lua_pop(L, 1);
+    if (found)
+      return true;
+  }
+  return false;
+}
+
+static bool may_assign(lua_State *L) {
+  const struct ls_runtime *rt = ls_runtime_of(L);
+  const struct ls_task *task = rt->running;
+  if (task == NULL || task == rt->main_task)
+    return true;
+  return has_require_frame(L, L) || (task->co != L && lua_checkstack(task->co, 1) && has_require_frame(L, task->co));
+}
+
+/* Whether the chunk called source is the app's own code: relative to the working folder, or below the script's. */
+static bool is_app_source(const struct ls_runtime *rt, const char *source) {
+  if (*source != '@' || strncmp(source, "@luaserve/", 10) == 0)
+    return false;
+  if (rt->app_folder != NULL && strncmp(source + 1, rt->app_folder, strlen(rt->app_folder)) == 0)
+    return true;
+  return rt->app_folder == NULL && source[1] != '/';
+}
+
+static bool is_called_by_app(lua_State *L) {
+  lua_Debug frame;
+  return lua_getstack(L, 1, &frame) && lua_getinfo(L, "S", &frame) && is_app_source(ls_runtime_of(L), frame.source);
+}
+
+/* ---- the metatable of _G ---- */
+
+static void push_content(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &content_key);
+}
+
+static int l_assign(lua_State *L) {
+  if (!may_assign(L))
+    return luaL_error(L,
+                      "global '%s' cannot be assigned while requests are served: every request would share it; use a "
+                      "local, req.locals, or a field of a module's own table",
+                      luaL_tolstring(L, 2, NULL));
+  push_content(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
+  lua_settable(L, -3);
+  return 0;
+}
+
+/* Behind the content, for names that it does not have. */
+static int l_undefined(lua_State *L) {
+  if (lua_type(L, 2) != LUA_TSTRING || !is_called_by_app(L))
+    return 0;
+  return luaL_error(L, "global '%s' is not defined (rawget(_G, name) asks without an error)", lua_tostring(L, 2));
+}
+
+static int l_pairs(lua_State *L) {
+  lua_getglobal(L, "next");
+  push_content(L);
+  lua_pushnil(L);
+  return 3;
+}
+
+static void move_content(lua_State *L, int from, int to) {
+  lua_pushnil(L);
+  while (lua_next(L, from) != 0) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, to);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, to) != 0) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, from);
+  }
+}
+
+/* A metatable that _G had goes to the content; without one, undefined names are an error there. */
+static void set_content_metatable(lua_State *L, int globals, int content) {
+  if (!lua_getmetatable(L, globals)) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_undefined);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setmetatable(L, content);
+}
+
+/* ---- functions replaced with the seal ---- */
+
+/* setmetatable(table, metatable), manual 6.1; for a sealed _G it is the content that gets it. */
+static int l_setmetatable(lua_State *L) {
+  int type = lua_type(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+  if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
+    return luaL_error(L, "cannot change a protected metatable");
+  lua_settop(L, 2);
+  if (ls_runtime_of(L)->globals == LS_GLOBALS_SEALED) {
+    lua_pushglobaltable(L);
+    if (lua_rawequal(L, 1, -1)) {
+      push_content(L);
+      lua_pushvalue(L, 2);
+      lua_setmetatable(L, -2);
+      lua_settop(L, 1);
+      return 1;
+    }
+    lua_settop(L, 2);
+  }
+  lua_setmetatable(L, 1);
+  return 1;
+}
+
+static bool is_in_request(lua_State *L) {
+  const struct ls_task *task = ls_runtime_of(L)->running;
+  return task != NULL && task->scope != NULL && task->scope->is_request;
+}
+
+/* Calls the original, upvalue 1, with the arguments as they are. */
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int l_setlocale(lua_State *L) {
+  if (is_in_request(L) && !lua_isnoneornil(L, 1))
+    return luaL_error(L, "os.setlocale in a request would change every request's locale: call it at start-up");
+  return call_original(L);
+}
+
+static int l_collectgarbage(lua_State *L) {
+  const char *what = luaL_optstring(L, 1, "collect");
+  if (is_in_request(L) && strcmp(what, "stop") == 0)
+    return luaL_error(L, "collectgarbage('stop') in a request would stop it for every request: call it at start-up");
+  return call_original(L);
+}
+
+static int l_sethook(lua_State *L) {
+  if (is_in_request(L))
+    return luaL_error(L, "debug.sethook in a request would take the hook that guards the server: use it in a script");
+  return call_original(L);
+}
+
+static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction replacement) {
+  lua_getglobal(L, library);
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, replacement, 1);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+/* What would change the world of every request is refused in one. Before the seal the originals stand. */
+static void guard_libraries(lua_State *L) {
+  lua_pushcfunction(L, l_setmetatable);
+  lua_setglobal(L, "setmetatable");
+  wrap(L, "_G", "collectgarbage", l_collectgarbage);
+  wrap(L, "os", "setlocale", l_setlocale);
+  wrap(L, "debug", "sethook", l_sethook);
+}
+
+/* ---- sealing ---- */
+
+void ls_seal(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__newindex", l_assign}, {"__pairs", l_pairs}, {NULL, NULL}};
+  struct ls_runtime *rt = ls_runtime_of(L);
+  if (rt->globals != LS_GLOBALS_UNSEALED)
+    return;
+  guard_libraries(L);
+  lua_pushglobaltable(L);
+  int globals = lua_gettop(L);
+  lua_newtable(L);
+  int content = lua_gettop(L);
+  luaL_newlib(L, metamethods);
+  lua_pushvalue(L, content);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, content);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &content_key);
+  set_content_metatable(L, globals, content);
+  move_content(L, globals, content);
+  lua_setmetatable(L, globals);
+  lua_settop(L, globals - 1);
+  rt->globals = LS_GLOBALS_SEALED;
+}
+
+void ls_seal_open(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
+}

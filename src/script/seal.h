@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* seal: nothing is shared by accident. From the first request on, globals cannot be assigned.
+ *
+ * Sealing moves the content of _G into a table of its own and gives _G a metatable that reads from there (about 10 ns a
+ * read), iterates over it, and refuses assignments, except by the main chunk until it returns and by code inside
+ * require. Before that nothing is touched, so libraries find the _G they know. A metatable that _G has, or that
+ * setmetatable(_G) gives it later, lives on behind ours. rawset(_G, ...) goes past the seal: it says what it does. */
+#ifndef LS_SCRIPT_SEAL_H
+#define LS_SCRIPT_SEAL_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+struct ls_runtime;
+
+/* How a program wants its globals. */
+enum ls_globals { LS_GLOBALS_OPEN, LS_GLOBALS_UNSEALED, LS_GLOBALS_SEALED };
+
+/* Seals, unless the runtime's globals are open or sealed already. Raises for memory only: call it protected. */
+void ls_seal(lua_State *L);
+
+/* Remembers require as it is, by which code that loads a module is known. */
+void ls_seal_open(lua_State *L);
+
+#endif

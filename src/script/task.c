@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/task.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+
+#include "script/op.h"
+#include "script/runtime.h"
+
+#define IDLE_MAX 1024 /* coroutines kept for reuse */
+
+/* Its address is the value that an await yields, and the key of the cancellation in the registry. */
+static const char parked_mark = 'p';
+static const char cancellation_key = 'c';
+
+static bool is_mark(lua_State *co, int index) {
+  return lua_touserdata(co, index) == (const void *)&parked_mark;
+}
+
+/* In an await the mark is on top; in a base frame that waits for work it is at the bottom, below the work. */
+bool ls_task_is_parked(lua_State *co) {
+  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && (is_mark(co, -1) || is_mark(co, 1));
+}
+
+void ls_task_push_parked(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&parked_mark);
+}
+
+/* ---- cancellation ---- */
+
+static int l_cancellation_text(lua_State *L) {
+  lua_pushliteral(L, "the task was cancelled");
+  return 1;
+}
+
+static void push_cancellation(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &cancellation_key) != LUA_TNIL)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, l_cancellation_text);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "cancellation");
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &cancellation_key);
+}
+
+bool ls_task_is_cancellation(lua_State *L, int index) {
+  if (!lua_istable(L, index))
+    return false;
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &cancellation_key);
+  bool same = lua_rawequal(L, index, -1);
+  lua_pop(L, 1);
+  return same;
+}
+
+int ls_task_raise_cancel(lua_State *L) {
+  push_cancellation(L);
+  return lua_error(L);
+}
+
+static bool is_cancel_due(const struct ls_task *task) {
+  return task->cancelled && task->shield == 0;
+}
+
+void ls_task_check_cancel(lua_State *L) {
+  struct ls_task *task = ls_runtime_of(L)->running;
+  if (task == NULL || !is_cancel_due(task))
+    return;
+  task->cancelled = false;
+  task->cancel_seq++;
+  ls_task_raise_cancel(L);
+}
+
+void ls_task_cancel(struct ls_task *task) {
+  if (task->ended)
+    return;
+  task->cancelled = true;
+  struct ls_op *op = task->op;
+  if (op == NULL || task->shield != 0)
+    return;
+  task->op = NULL;
+  op->task = NULL;
+  op->state = LS_OP_ORPHANED;
+  if (op->type->cancel(op))
+    op->type->free(op);
+  ls_loop_ready(task->rt->loop, &task->ready);
+}
+
+static void on_member_cancel(struct ls_member *member) {
+  ls_task_cancel(ls_container_of(member, struct ls_task, member));
+}
+
+/* ---- errors ---- */
+
+/* Keeps the error value as it is and its traceback beside it, so that a joiner gets the one and the log both. */
+static int l_traceback(lua_State *L) {
+  if (!ls_task_is_cancellation(L, 1)) {
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, ls_runtime_of(L)->running);
+  }
+  lua_settop(L, 1);
+  return 1;
+}
+
+const char *ls_task_push_error(struct ls_task *task, lua_State *L) {
+  int error = lua_gettop(L);
+  luaL_tolstring(L, error, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, task) == LUA_TSTRING) {
+    lua_pushliteral(L, "\n");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
+  } else {
+    lua_pop(L, 1);
+  }
+  return lua_tostring(L, -1);
+}
+
+void ls_task_end_logged(struct ls_task *task, lua_State *L, int status) {
+  if (status == LUA_OK || (L != NULL && ls_task_is_cancellation(L, -1)))
+    return;
+  struct ls_runtime *rt = task->rt;
+  rt->task_errors++;
+  const char *text = L != NULL ? ls_task_push_error(task, L) : "not enough memory";
+  ls_log_write(rt->loop->log, LS_LOG_ERROR, "error in a task: %s", text);
+  if (task->scope != NULL && task->scope->on_error != NULL)
+    task->scope->on_error(task->scope);
+}
+
+/* ---- the base frame ---- */
+
+static int k_run(lua_State *L, int status, lua_KContext context);
+
+static int wait_for_work(lua_State *L, lua_KContext context) {
+  lua_settop(L, 0);
+  ls_task_push_parked(L);
+  return lua_yieldk(L, 1, context, k_run);
+}
+
+static void forget_pushed(struct ls_task *task) {
+  struct ls_op *op = task->pushing;
+  task->pushing = NULL;
+  if (op != NULL)
+    op->type->free(op);
+}
+
+static int k_ended(lua_State *L, int status, lua_KContext context) {
+  struct ls_task *task = (struct ls_task *)context;
+  forget_pushed(task);
+  if (status == LUA_YIELD)
+    status = LUA_OK; /* how a continuation is told of success */
+  task->ended = true;
+  task->on_end(task, L, status);
+  if (status != LUA_OK) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  }
+  return wait_for_work(L, context);
+}
+
+static int k_run(lua_State *L, int status, lua_KContext context) {
+  struct ls_task *task = (struct ls_task *)context;
+  (void)status;
+  if (is_cancel_due(task)) {
+    lua_settop(L, 0);
+    push_cancellation(L);
+    return k_ended(L, LUA_ERRRUN, context);
+  }
+  lua_pushcfunction(L, l_traceback);
+  lua_replace(L, 1); /* of the mark */
+  int result = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, context, k_ended);
+  return k_ended(L, result, context);
+}
+
+static int l_base(lua_State *L) {
+  struct ls_task *task = lua_touserdata(L, 1);
+  return wait_for_work(L, (lua_KContext)task);
+}
+
+/* ---- the pool ---- */
+
+static void resume(struct ls_ready *ready);
+
+static int l_create_coroutine(lua_State *L) {
+  struct ls_task *task = lua_touserdata(L, 1);
+  task->co = lua_newthread(L);
+  lua_pushcfunction(task->co, l_base);
+  lua_pushlightuserdata(task->co, task);
+  task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  int results;
+  if (lua_resume(task->co, L, 1, &results) == LUA_YIELD)
+    return 0;
+  luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
+  return luaL_error(L, "not enough memory");
+}
+
+static struct ls_task *create(struct ls_runtime *rt) {
+  struct ls_task *task = calloc(1, sizeof *task);
+  if (task == NULL)
+    return NULL;
+  task->rt = rt;
+  ls_ready_init(&task->ready, resume);
+  ls_list_init(&task->link);
+  task->member.cancel = on_member_cancel;
+  if (!lua_checkstack(rt->L, 4)) {
+    free(task);
+    return NULL;
+  }
+  lua_pushcfunction(rt->L, l_create_coroutine);
+  lua_pushlightuserdata(rt->L, task);
+  if (lua_pcall(rt->L, 1, 0, 0) != LUA_OK) {
+    lua_pop(rt->L, 1);
+    free(task);
+    return NULL;
+  }
+  return task;
+}
+
+static void destroy(struct ls_task *task) {
+  luaL_unref(task->rt->L, LUA_REGISTRYINDEX, task->co_ref);
+  free(task);
+}
+
+struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool member) {
+  struct ls_list *link = ls_list_shift(&rt->idle_tasks);
+  struct ls_task *task;
+  if (link != NULL) {
+    rt->idle_count--;
+    task = ls_container_of(link, struct ls_task, link);
+  } else {
+    task = create(rt);
+    if (task == NULL)
+      return NULL;
+  }
+  ls_list_push(&rt->live_tasks, &task->link);
+  task->scope = scope;
+  task->data = NULL;
+  task->ended = task->cancelled = false;
+  task->shield = 0;
+  if (member && scope != NULL)
+    ls_scope_join(scope, &task->member);
+  return task;
+}
+
+/* Back to the pool; the newest first, because its stack is warm. */
+static void recycle(struct ls_task *task, bool fit) {
+  struct ls_runtime *rt = task->rt;
+  ls_loop_unqueue(&task->ready);
+  ls_list_remove(&task->link);
+  task->generation++;
+  struct ls_member *member = &task->member;
+  if (fit && rt->idle_count < IDLE_MAX) {
+    rt->idle_count++;
+    ls_list_push_front(&rt->idle_tasks, &task->link);
+    ls_scope_leave(member);
+  } else {
+    ls_scope_leave(member);
+    destroy(task);
+  }
+}
+
+void ls_task_drop(struct ls_task *task) {
+  lua_settop(task->co, 1);
+  task->ended = true;
+  recycle(task, true);
+}
+
+/* ---- running ---- */
+
+/* The only lua_resume of a task. Never called while another task runs: everything comes here from the loop's drain. */
+static void resume(struct ls_ready *ready) {
+  struct ls_task *task = ls_container_of(ready, struct ls_task, ready);
+  struct ls_runtime *rt = task->rt;
+  assert(rt->running == NULL);
+  if (rt->exiting)
+    return;
+  int arguments = 0;
+  if (is_mark(task->co, -1))
+    lua_pop(task->co, 1);
+  else
+    arguments = lua_gettop(task->co) - 1;
+  rt->running = task;
+  int results;
+  int status = lua_resume(task->co, NULL, arguments, &results);
+  rt->running = NULL;
+  if (status == LUA_YIELD && !task->ended)
+    return;
+  if (status != LUA_YIELD) { /* out of memory in the base frame itself: the coroutine is lost */
+    task->ended = true;
+    forget_pushed(task);
+    task->on_end(task, NULL, LUA_ERRMEM);
+  }
+  recycle(task, status == LUA_YIELD);
+}
+
+void ls_task_start(struct ls_task *task, enum ls_task_when when, ls_task_end on_end) {
+  struct ls_loop *loop = task->rt->loop;
+  task->on_end = on_end;
+  if (when == LS_TASK_TICK)
+    ls_loop_tick(loop, &task->ready);
+  else if (when == LS_TASK_IMMEDIATE)
+    ls_loop_immediate(loop, &task->ready);
+  else
+    ls_loop_ready(loop, &task->ready);
+}
+
+static void push_entry(struct ls_task *task, lua_CFunction entry, void *arg) {
+  lua_pushcfunction(task->co, entry);
+  lua_pushlightuserdata(task->co, arg);
+}
+
+void ls_task_start_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task_end on_end) {
+  push_entry(task, entry, arg);
+  ls_task_start(task, LS_TASK_READY, on_end);
+}
+
+void ls_task_run_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task_end on_end) {
+  push_entry(task, entry, arg);
+  task->on_end = on_end;
+  resume(&task->ready);
+}
+
+void ls_task_wake(struct ls_task *task, struct ls_op *op, bool next_turn) {
+  task->op = NULL;
+  task->woken_by = op;
+  if (next_turn)
+    ls_loop_immediate(task->rt->loop, &task->ready);
+  else
+    ls_loop_ready(task->rt->loop, &task->ready);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* task: a coroutine that the runtime owns, and the only place that resumes one.
+ *
+ * A task's coroutine has a C base frame that loops for ever: it yields for work, calls it protected with a traceback
+ * handler, reports the end, and yields again; so coroutines are pooled, <close> variables run on every way out and may
+ * await, and a memory error in one task is an error of that task.
+ *
+ * Work comes in two forms, both through the coroutine's stack, on top of the one mark that lies there while it is idle:
+ *  - from Lua (protected): lua_xmove a function and its arguments to task->co, then ls_task_start;
+ *  - from C outside any Lua call: ls_task_start_c with a lua_CFunction, which finds its argument as light userdata at
+ *    index 1. Neither push allocates. */
+#ifndef LS_SCRIPT_TASK_H
+#define LS_SCRIPT_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop/loop.h"
+#include "script/scope.h"
+
+struct ls_op;
+struct ls_runtime;
+struct ls_task;
+
+/* How a task ended, told inside its coroutine and outside any protected call.
+ * status LUA_OK: the results are at index 2 to lua_gettop(L); else the error value is at lua_gettop(L), and
+ * ls_task_push_error gives it as text with its traceback. The task goes back to the pool after it. Should it raise (only
+ * memory can run out here), it is called again with L NULL and LUA_ERRMEM, to do what needs no Lua. */
+typedef void (*ls_task_end)(struct ls_task *task, lua_State *L, int status);
+
+struct ls_task {
+  struct ls_ready ready;   /* queued to be resumed */
+  struct ls_list link;     /* in idle_tasks or live_tasks */
+  struct ls_member member; /* of the scope it was started in */
+  struct ls_runtime *rt;
+  lua_State *co;
+  int co_ref;
+  struct ls_scope *scope; /* where what it starts becomes a member: its own request's, or that of its starter */
+  struct ls_op *op;       /* what it waits for; NULL: it runs, is queued or idle */
+  struct ls_op *woken_by; /* the finished operation whose results the continuation will push */
+  struct ls_op *pushing;  /* being pushed: freed by the next await or the end, should pushing raise */
+  ls_task_end on_end;
+  void *data;          /* the starter's: a request, a Lua task handle's record */
+  uint32_t generation; /* bumped when it goes back to the pool: tells a task from the next one in the same memory */
+  bool ended;          /* on_end has been called */
+  unsigned cancel_seq; /* bumped at each delivery of a cancellation */
+  bool cancelled;      /* a cancellation waits to be delivered at the next await */
+  unsigned shield;     /* depth of task.shield: deliver later */
+};
+
+/* A task from the pool, or a new one. NULL: out of memory. Safe outside protected calls. It is live from here on and
+ * must be started (or given back with ls_task_drop). scope may be NULL (not a member of any); scope->members gets the
+ * task when member is true; what the task starts joins scope either way. */
+struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool member);
+void ls_task_drop(struct ls_task *task); /* also one that is queued and has not run yet */
+
+/* When a task is resumed first. */
+enum ls_task_when { LS_TASK_READY, LS_TASK_TICK, LS_TASK_IMMEDIATE };
+
+/* Queues the first resume: a function and its arguments are on task->co. */
+void ls_task_start(struct ls_task *task, enum ls_task_when when, ls_task_end on_end);
+/* The same for a C function and its argument, e.g. a request. */
+void ls_task_start_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task_end on_end);
+/* From the run function of something ready, where no task runs: resumes at once instead of queueing. */
+void ls_task_run_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task_end on_end);
+
+/* Wakes a task whose operation has ended. For op.c. */
+void ls_task_wake(struct ls_task *task, struct ls_op *op, bool next_turn);
+
+/* Asks the task to end: what it waits for is cancelled and its await raises a cancellation, which user code cannot
+ * swallow. A running or queued task gets it at its next await. */
+void ls_task_cancel(struct ls_task *task);
+
+/* Raises the cancellation in L if one is due for the running task. */
+void ls_task_check_cancel(lua_State *L);
+
+/* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
+int ls_task_raise_cancel(lua_State *L);
+
+/* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. */
+const char *ls_task_push_error(struct ls_task *task, lua_State *L);
+
+/* Whether the value at index is a cancellation. */
+bool ls_task_is_cancellation(lua_State *L, int index);
+
+/* The end of tasks nobody else reports: an error is logged with its traceback and counted, a cancellation is not. */
+void ls_task_end_logged(struct ls_task *task, lua_State *L, int status);
+
+/* Whether co stopped at a yield of the runtime's: an await is passing outward through it, or it is a task's own and idle.
+ */
+bool ls_task_is_parked(lua_State *co);
+
+/* Pushes what an await yields: a value that no Lua code can have. */
+void ls_task_push_parked(lua_State *L);
+
+#endif

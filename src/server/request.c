@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/request.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "server/response.h"
+#include "server/state.h"
+
+void ls_request_free(struct ls_request *request) {
+  ls_exchange_dispose(&request->exchange);
+  ls_headers_dispose(&request->headers);
+  free(request);
+}
+
+struct ls_request *ls_request_take(struct ls_server *server, struct ls_http1 *http1) {
+  struct ls_list *link = ls_list_shift(&server->idle_requests);
+  struct ls_request *request;
+  if (link != NULL) {
+    server->idle_request_count--;
+    request = ls_container_of(link, struct ls_request, link);
+  } else {
+    request = calloc(1, sizeof *request);
+    if (request == NULL)
+      return NULL;
+    request->server = server;
+    request->status = 200;
+    request->generation = 1;
+    ls_list_init(&request->link);
+  }
+  request->http1 = http1;
+  return request;
+}
+
+/* Back to the pool, once neither the connection nor the handler needs it. */
+static void recycle(struct ls_request *request) {
+  struct ls_server *server = request->server;
+  ls_exchange_clear(&request->exchange);
+  ls_headers_clear(&request->headers);
+  request->status = 200;
+  request->user = NULL;
+  request->generation++;
+  if (server->idle_request_count >= LS_SERVER_POOLED) {
+    ls_request_free(request);
+    return;
+  }
+  ls_list_push_front(&server->idle_requests, &request->link);
+  server->idle_request_count++;
+}
+
+void ls_request_end(struct ls_request *request) {
+  request->http1 = NULL;
+  if (!request->held)
+    recycle(request);
+}
+
+void ls_request_release(struct ls_request *request) {
+  request->held = false;
+  if (request->http1 == NULL)
+    recycle(request);
+  else if (request->exchange.response_state != LS_RESPONSE_FINISHED)
+    ls_response_abort(request);
+}
+
+void ls_request_touch(struct ls_request *request) {
+  if (request->http1 != NULL)
+    ls_http1_schedule(request->http1);
+}
+
+bool ls_request_is_open(const struct ls_request *request) {
+  return request->http1 != NULL;
+}
+
+int ls_request_peer(const struct ls_request *request, char *text, size_t size, int *port) {
+  if (request->http1 == NULL)
+    return LS_ECLOSED;
+  return ls_stream_peer(&request->http1->stream, text, size, port);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* request: one request and its response, as the layer above sees them, whatever protocol they came by.
+ * Pooled by the server; the generation tells a request from the next one in the same memory. */
+#ifndef LS_SERVER_REQUEST_H
+#define LS_SERVER_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "http/conn.h"
+#include "http/headers.h"
+
+struct ls_server;
+struct ls_http1;
+
+struct ls_request {
+  struct ls_exchange exchange;
+  struct ls_list link; /* in the server's pool or its list of requests under way */
+  struct ls_server *server;
+  struct ls_http1 *http1; /* NULL once the connection is done with it */
+  uint64_t generation;    /* bumped when it goes back to the pool */
+  bool held;              /* by the handler */
+  struct ls_headers headers; /* of the response */
+  int status;                /* of the response, before it is sent; 200 */
+  void *user;                /* the handler's */
+};
+
+/* The handler is done with it: back to the pool once the connection is done too. A response not finished by now is
+ * aborted (ls_response_abort). */
+void ls_request_release(struct ls_request *request);
+
+/* After ls_exchange_want_body and _took_body: what follows from them (100 Continue, reading on) happens in the flush. */
+void ls_request_touch(struct ls_request *request);
+
+/* Whether the client is still there to be answered. */
+bool ls_request_is_open(const struct ls_request *request);
+
+/* Peer address text into text (INET6_ADDRSTRLEN; "" for a unix socket) and port. 0 or a negative code. */
+int ls_request_peer(const struct ls_request *request, char *text, size_t size, int *port);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* response: answering a request. Everything here schedules the connection's flush, so that what was said in one drain
+ * leaves in one write. */
+#ifndef LS_SERVER_RESPONSE_H
+#define LS_SERVER_RESPONSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "server/request.h"
+
+/* The head, with request->status and request->headers. length as for ls_exchange_respond. Same results. */
+int ls_response_begin(struct ls_request *request, int64_t length);
+/* Body bytes; begins chunked if the head is not sent. Results as ls_exchange_write: 1 means wait for on_drain. */
+int ls_response_write(struct ls_request *request, const char *bytes, size_t len);
+/* The end; begins with length 0 if the head is not sent. */
+int ls_response_finish(struct ls_request *request);
+/* Head, body and end at once. */
+int ls_response_send(struct ls_request *request, struct ls_slice body);
+/* The response cannot be completed any more: the connection is reset, or gets a 500 if no head has left yet. */
+void ls_response_abort(struct ls_request *request);
+/* A plain-text answer from C: for errors that no handler answered. Headers set so far are dropped. Nothing if the head
+ * has left already: then the connection is reset. */
+void ls_response_fail(struct ls_request *request, int status, const char *text);
+
+#endif

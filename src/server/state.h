@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* state: what the files of this folder share and nobody above sees: the server's fields and the ends of its requests. */
+#ifndef LS_SERVER_STATE_H
+#define LS_SERVER_STATE_H
+
+#include "http/date.h"
+#include "loop/timer.h"
+#include "server/http1.h"
+#include "server/request.h"
+#include "server/server.h"
+
+#define LS_SERVER_LISTENERS 16
+#define LS_SERVER_POOLED 256
+
+/* Beyond the kinds a connection knows: nobody reads from it, look now and then whether the client is still there. */
+#define LS_DEADLINE_WATCH LS_DEADLINE_KINDS
+
+struct ls_server_listener {
+  struct ls_listener listener;
+  struct ls_server *server;
+};
+
+struct ls_server {
+  struct ls_loop *loop;
+  const struct ls_handler *handler;
+  void *user;
+  struct ls_server_options options;
+
+  struct ls_server_listener *listeners[LS_SERVER_LISTENERS];
+  unsigned listener_count; /* used slots of the above; freed with the server */
+  unsigned listening;      /* of them, not closed yet */
+
+  struct ls_list connections; /* ls_http1.link */
+  unsigned connection_count;
+  struct ls_list idle_connections; /* pooled memory */
+  unsigned idle_connection_count;
+  struct ls_list idle_requests; /* the same of requests */
+  unsigned idle_request_count;
+  struct ls_buf_pool bufs;
+  struct ls_date_cache date;
+
+  struct ls_deadlines deadlines;
+  struct ls_deadline_class classes[LS_DEADLINE_KINDS + 1];
+  struct ls_timer grace;
+
+  bool unref;
+  bool closing;
+  bool deadlines_closing;
+  bool closed;
+};
+
+/* The server may have nothing left to wait for: goes on closing if so. */
+void ls_server_settle(struct ls_server *server);
+
+/* Before anything that may send a Date: formats it when the second has changed. No timer does, so an idle process
+ * sleeps. */
+void ls_server_refresh_date(struct ls_server *server);
+
+/* A request for a connection; NULL: out of memory. */
+struct ls_request *ls_request_take(struct ls_server *server, struct ls_http1 *http1);
+
+/* The connection is done with it, regularly or not. */
+void ls_request_end(struct ls_request *request);
+
+void ls_request_free(struct ls_request *request);
+
+#endif
