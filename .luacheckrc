@@ -6,6 +6,8 @@ ignore = {
 }
 
 files["lua/luaserve/busted.lua"] = { globals = { "arg" } } -- it makes the command line of busted
+files["bench/browser.lua"] = { globals = { "wrk" } } -- scripts that wrk runs
+files["bench/pipeline.lua"] = { globals = { "wrk", "init", "request" } }
 files["spec"] = { std = "+busted" }
 
 exclude_files = { "lua/luaserve/types" } -- declarations for editors

@@ -5,18 +5,16 @@ local dns = require("luaserve.dns")
 local task = require("luaserve.task")
 local timer = require("luaserve.timer")
 
--- Runs start(callback) and waits for the callback's arguments.
+-- Runs start(callback) and waits for the callback: what start returned, and the callback's arguments.
 local function called_back(start)
   local results
-  local waiter = task.spawn(function()
-    while not results do
-      timer.sleep(0.001)
-    end
-  end)
+  local waiter = task.spawn(timer.sleep, 60)
   local operation = start(function(...)
     results = table.pack(...)
+    waiter:cancel()
   end)
-  waiter:join()
+  pcall(waiter.join, waiter)
+  assert(results, "waited in vain")
   return operation, table.unpack(results, 1, results.n)
 end
 
@@ -86,7 +84,7 @@ describe("dns.lookup", function()
       lookups[i] = task.spawn(dns.lookup, "localhost")
     end
     local last = task.spawn(dns.lookup, "localhost")
-    timer.sleep(0) -- so that they have begun
+    task.spawn(function() end):join() -- by now all of them have begun
     for _, lookup in ipairs(lookups) do
       lookup:cancel()
     end

@@ -55,6 +55,11 @@ describe("create_server", function()
     assert.has_error(function() http.create_server() end)
   end)
 
+  it("takes an object that can be called", function()
+    local _, address = serve(nil, setmetatable({}, { __call = function(_, _, res) res:send("called") end }))
+    assert.equal("called", client.request(address, {}).body)
+  end)
+
   it("listens, tells its address, and closes", function()
     local server, address = serve(nil, function(_, res) res:send("x") end)
     assert.equal("127.0.0.1", address.host)
@@ -112,7 +117,8 @@ describe("req", function()
   end)
 
   it("decodes the path on demand", function()
-    assert.equal("/a b/ü", answer(function(req, res) res:send(req:decoded_path()) end, { path = "/a%20b/%C3%BC" }).body)
+    local response = answer(function(req, res) res:send(req:decoded_path()) end, { path = "/a%20b/%C3%BC" })
+    assert.equal("/a b/ü", response.body)
   end)
 
   it("refuses a path with a NUL before a handler sees it", function()
@@ -225,6 +231,22 @@ describe("the body of a request", function()
     short:close()
     eventually(function() return #codes == 2 end)
     assert.equal("ECLOSED", codes[2])
+  end)
+
+  it("is not waited for once the response is complete", function()
+    local codes = {}
+    local _, address = serve(nil, function(req, res)
+      local reader = task.spawn(function() return select(3, req:body()) end)
+      timer.sleep(0.001)
+      res:send("early")
+      codes[1] = reader:join()
+      codes[2] = select(3, req:body())
+    end)
+    local connection <close> = client.connect(address)
+    connection:write("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n1")
+    assert.equal("early", connection:response().body)
+    eventually(function() return codes[2] end)
+    assert.same({ "ECLOSED", "ECLOSED" }, codes)
   end)
 
   it("calls back", function()
@@ -352,6 +374,24 @@ describe("res", function()
     assert.equal("b", response.headers["x-a"])
     assert.equal("chunked", response.headers["transfer-encoding"])
     assert.equal(100 * 65536 + 3, #response.body)
+  end)
+
+  it("lets waiting writers go when another task finishes it", function()
+    local ended = false
+    local _, address = serve(nil, function(_, res)
+      local writer = task.spawn(function()
+        while not res.finished do
+          if not pcall(res.write, res, ("x"):rep(1 << 20)) then break end
+        end
+      end)
+      timer.sleep(0.01)
+      res:finish()
+      writer:join()
+      ended = true
+    end)
+    local connection <close> = client.connect(address)
+    connection:write(client.format {})
+    eventually(function() return ended end)
   end)
 
   it("keeps a promised length", function()

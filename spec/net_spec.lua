@@ -5,6 +5,8 @@ local net = require("luaserve.net")
 local task = require("luaserve.task")
 local timer = require("luaserve.timer")
 
+local PROGRAM = os.getenv("LUASERVE") or "./luaserve"
+
 local open = {} -- closed after each case
 
 local function keep(handle)
@@ -39,28 +41,24 @@ local function pair(options)
   return client, accepted
 end
 
--- A function that waits until another one has been called, and that one.
+-- A function that waits for the call of another one and returns its arguments, and that other one.
 local function gate()
-  local opened, arguments = nil, nil
-  local waiter = task.spawn(function()
-    while not opened do
-      timer.sleep(0.001)
-    end
-  end)
+  local arguments
+  local waiter = task.spawn(timer.sleep, 60)
   return function()
-    waiter:join()
+    pcall(waiter.join, waiter)
+    assert(arguments, "waited in vain")
     return table.unpack(arguments, 1, arguments.n)
   end, function(...)
-    opened, arguments = true, table.pack(...)
+    arguments = table.pack(...)
+    waiter:cancel()
   end
 end
 
--- A task that has begun to wait in fn when this returns.
+-- A task that has begun to wait in fn when this returns: tasks run in the order in which they were spawned.
 local function waiting(fn, ...)
   local t = task.spawn(fn, ...)
-  local wait, go = gate()
-  timer.next_tick(go)
-  wait()
+  task.spawn(function() end):join()
   assert.equal("waiting", t:status())
   return t
 end
@@ -140,6 +138,24 @@ describe("net.connect and net.listen", function()
     assert.equal("127.0.0.1", sock:read_all())
   end)
 
+  it("works over IPv6", function()
+    local server = net.listen({ host = "::1" }, function(sock)
+      sock:write(sock:peer().host)
+      sock:close()
+    end)
+    if not server then
+      pending("no IPv6 here")
+      return
+    end
+    keep(server)
+    local port = server:address().port
+    local sock <close> = assert(net.connect("::1", port))
+    assert.equal("socket ([::1]:" .. port .. ")", tostring(sock))
+    assert.equal("::1", sock:read_all())
+    server:close()
+    assert_failure("ECONNREFUSED", "connect %[::1%]:" .. port, net.connect("::1", port))
+  end)
+
   it("looks names up", function()
     local _, port = serve(function(sock)
       sock:write("here")
@@ -166,24 +182,32 @@ describe("net.connect and net.listen", function()
   end)
 
   it("time a connect out", function()
-    -- Linux drops the SYNs of a full accept queue, here that of a listener whose process holds still.
-    local server = keep(assert(net.listen({ host = "127.0.0.1", backlog = 1 }, function() end)))
-    local address = server:address()
-    local child = assert(io.popen("exec 3<>/dev/null; echo ready; read line", "w"))
-    child:close()
-    local holders = {}
-    for i = 1, 8 do
-      net.connect(address.host, address.port, function(_, sock)
-        holders[i] = sock
+    -- A process that listens and does not accept: once its short queue is full, the system drops what comes.
+    local fifo = temporary_path()
+    assert(os.execute("mkfifo " .. fifo))
+    local code = [[
+      local server = require("luaserve.net").listen({ host = "127.0.0.1", backlog = 1 }, print)
+      print(server:address().port)
+      io.stdout:flush()
+      io.open(%q):read()
+      os.exit(0, false)]]
+    local child = assert(io.popen(("%s -e '%s'"):format(PROGRAM, code:format(fifo))))
+    local port = child:read("n")
+    local operations = {}
+    for i = 1, 4 do
+      operations[i] = net.connect("127.0.0.1", port, function(_, sock)
+        if sock then
+          keep(sock)
+        end
       end)
     end
-    local sock, message, code = net.connect({ host = "127.0.0.1", port = address.port, timeout = 1e-3 })
-    if sock then
-      sock:close() -- the listener was faster
-    else
-      assert.equal("ETIMEDOUT", code)
-      assert.matches("connect 127.0.0.1:" .. address.port .. "$", message)
+    assert_failure("ETIMEDOUT", "connect 127.0.0.1:" .. port, net.connect("127.0.0.1", port, { timeout = 0.05 }))
+    for _, operation in ipairs(operations) do
+      operation:cancel()
     end
+    io.open(fifo, "w"):close()
+    child:close()
+    os.remove(fifo)
   end)
 
   it("call back", function()
@@ -229,15 +253,47 @@ describe("net.connect and net.listen", function()
     raises("either path", net.listen, { path = "x", port = 1 }, print)
   end)
 
-  it("log an error of a handler, and go on", function()
-    local _, port = serve(function(sock)
-      sock:write("once")
+  it("drop what a closed server has accepted and not handled", function()
+    local handled, server = 0, nil
+    server = keep(assert(net.listen({ host = "127.0.0.1" }, function(sock)
+      handled = handled + 1
+      server:close()
       sock:close()
-    end)
-    for _ = 1, 2 do
-      local sock <close> = assert(net.connect("127.0.0.1", port))
-      assert.equal("once", sock:read_all())
+    end)))
+    local address = server:address()
+    local clients = {}
+    for i = 1, 20 do
+      clients[i] = task.spawn(function()
+        local sock <close> = net.connect(address)
+        return sock and sock:read()
+      end)
     end
+    for _, client in ipairs(clients) do
+      assert.is_nil((client:join()))
+    end
+    assert.equal(1, handled)
+  end)
+
+  it("log an error of a handler, and go on", function()
+    local code = [[
+      local net = require("luaserve.net")
+      local handled = 0
+      local server = net.listen({ host = "127.0.0.1" }, function(sock)
+        local sock <close> = sock
+        handled = handled + 1
+        error("case " .. handled)
+      end)
+      for _ = 1, 2 do
+        local sock <close> = net.connect(server:address())
+        print(sock:read())
+      end
+      server:close()]]
+    local child = assert(io.popen(("%s -e '%s' 2>&1"):format(PROGRAM, code)))
+    local output = child:read("a")
+    assert.is_true(child:close())
+    assert.matches("error in a task: .-case 1", output)
+    assert.matches("error in a task: .-case 2", output)
+    assert.matches("nil\n.*nil\n", output)
   end)
 
   it("close a server", function()
@@ -267,10 +323,10 @@ describe("a unix socket", function()
 
   it("replaces the file of a dead server, and no other", function()
     local path = temporary_path()
-    local code = ("require('luaserve.net').listen({path = %q}, print); os.exit(0, false)"):format(path)
-    local program = os.getenv("LUASERVE") or "./luaserve"
-    assert(os.execute(("%s -e %q"):format(program, code)))
-    assert_failure("ECONNREFUSED", "connect " .. path, net.connect({ path = path })) -- the file is there, nobody listens
+    local code = ('require("luaserve.net").listen({path = %q}, print); os.exit(0, false)'):format(path)
+    assert(os.execute(("%s -e '%s'"):format(PROGRAM, code)))
+    -- The file is there, and nobody listens.
+    assert_failure("ECONNREFUSED", "connect " .. path, net.connect({ path = path }))
     local server = keep(assert(net.listen({ path = path }, function() end)))
     assert_failure("EADDRINUSE", "listen " .. path, net.listen({ path = path }, print))
     assert.same({ path = path }, server:address())
@@ -568,19 +624,59 @@ describe("the life of a socket", function()
   end)
 
   it("goes on while an operation waits for it", function()
-    local client, accepted = pair()
     local wait, got = gate()
-    do
-      local _, port = serve(function(sock)
-        sock:read(got) -- nobody else knows the socket
-      end)
-      client = keep(assert(net.connect("127.0.0.1", port)))
-      assert(accepted)
-    end
+    local _, port = serve(function(sock)
+      sock:read(got) -- nobody else knows the socket
+    end)
+    local client = keep(assert(net.connect("127.0.0.1", port)))
+    task.spawn(function() end):join()
     collectgarbage()
     collectgarbage()
     client:write("still there")
     assert.same({ nil, "still there" }, { wait() })
+  end)
+
+  it("does not keep the process alive while nobody waits for it", function()
+    local wait, done = gate()
+    local _, port = serve(function(sock)
+      sock:write("??")
+      done(sock:read_all())
+      sock:close()
+    end)
+    local code = [[
+      local sock = require("luaserve.net").connect("127.0.0.1", %d)
+      sock:read(1)
+      sock:write("here")]]
+    local child = assert(io.popen(("%s -e '%s'"):format(PROGRAM, code:format(port)), "w"))
+    assert.equal("here", wait()) -- the child's socket has ended with it
+    assert.is_true(child:close())
+  end)
+
+  it("ends with the process, whatever goes on", function()
+    local code = [[
+      local net, dns, task = require("luaserve.net"), require("luaserve.dns"), require("luaserve.task")
+      local server = net.listen({ host = "127.0.0.1" }, function(sock)
+        task.spawn(sock.write, sock, ("x"):rep(1 << 24))
+        sock:read()
+      end)
+      local port = server:address().port
+      for _ = 1, 10 do
+        task.spawn(dns.lookup, "localhost")
+        task.spawn(net.connect, "localhost", port)
+        net.connect("127.0.0.1", port, print)
+        dns.lookup("nosuch.invalid", print)
+      end
+      if %s then
+        local sock = net.connect("127.0.0.1", port)
+        task.spawn(sock.read_exactly, sock, 1 << 30)
+        net.connect("127.0.0.1", port):read(print)
+      end
+      os.exit(7, true)]]
+    for _, late in ipairs({ "false", "true" }) do
+      local child = assert(io.popen(("%s -e '%s'"):format(PROGRAM, code:format(late))))
+      child:read("a")
+      assert.same({ nil, "exit", 7 }, { child:close() }) -- sanitizers turn a leak into another status
+    end
   end)
 
   it("ends with a connect that is cancelled", function()

@@ -209,7 +209,13 @@ describe("order", function()
       local n = 0
       local function chain()
         n = n + 1
-        if seen then print(n > 9000 and n < 30000) elseif n < 1000000 then timer.next_tick(chain) else print("starved") end
+        if seen then
+          print(n > 9000 and n < 30000)
+        elseif n < 1000000 then
+          timer.next_tick(chain)
+        else
+          print("starved")
+        end
       end
       chain()]])
     assert.equal("true\n", result.out)

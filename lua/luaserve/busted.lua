@@ -5,7 +5,7 @@
 return function()
   local found, runner = pcall(require, "busted.runner")
   if not found then
-    io.stderr:write("luaserve: busted is not installed (Debian: apt-get install lua-busted)\n\n", tostring(runner), "\n")
+    io.stderr:write("luaserve: busted is not installed (Debian: apt-get install lua-busted)\n", runner, "\n")
     os.exit(1, true)
   end
   arg[0] = "luaserve test"

@@ -336,12 +336,26 @@ static void read_options(lua_State *L, int index, struct ls_server_options *opti
 
 static void note_where(lua_State *L, int handler, char *where, size_t size) {
   lua_Debug info;
+  if (lua_type(L, handler) != LUA_TFUNCTION) {
+    snprintf(where, size, "a callable %s", luaL_typename(L, handler));
+    return;
+  }
   lua_pushvalue(L, handler);
   lua_getinfo(L, ">S", &info);
   if (*info.what == 'C')
     snprintf(where, size, "a C function");
   else
     snprintf(where, size, "%s:%d", info.short_src, info.linedefined);
+}
+
+/* An app is a table that can be called. */
+static bool is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index))
+    return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
 }
 
 /* The module's state is the upvalue. */
@@ -352,12 +366,13 @@ static int l_create_server(lua_State *L) {
                                             .on_gone = on_gone,
                                             .on_half_close = on_half_close,
                                             .on_closed = on_closed};
-  if (lua_isfunction(L, 1)) {
+  if (is_callable(L, 1)) {
     lua_settop(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
   }
-  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (!is_callable(L, 2))
+    luaL_typeerror(L, 2, "function");
   struct ls_http_server draft = {.module = lua_touserdata(L, lua_upvalueindex(1)), .self = LUA_NOREF};
   struct ls_server_options options;
   ls_server_options_init(&options);

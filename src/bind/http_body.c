@@ -165,7 +165,7 @@ static int l_next_chunk(lua_State *L) {
   struct ls_exchange *exchange = &call->request->exchange;
   struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_CHUNK, &chunk_type);
   ls_call_want_body(call);
-  if (exchange->body.len == 0 && exchange->body_state == LS_BODY_READING && !call->gone)
+  if (exchange->body.len == 0 && ls_call_awaits_body(call))
     ls_list_push(&call->waits, &wait->link);
   else
     ls_op_done(&wait->op);

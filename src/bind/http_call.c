@@ -7,6 +7,7 @@
 #include "http/head.h"
 #include "http/url.h"
 #include "script/runtime.h"
+#include "script/seal.h"
 #include "script/task.h"
 #include "server/response.h"
 
@@ -75,6 +76,8 @@ static void answer_nobody_gave(struct ls_call *call) {
 }
 
 void ls_call_settle(struct ls_call *call) {
+  if (call->module->rt->exiting) /* ls_call_forsake is coming */
+    return;
   if (call->request == NULL || call->task != NULL || !ls_list_is_empty(&call->scope.members))
     return;
   if (!call->gone && !is_finished(call)) {
@@ -108,7 +111,8 @@ static void log_error(struct ls_call *call, lua_State *L) {
   const char *text = L != NULL ? ls_task_push_error(call->task, L) : "not enough memory";
   char what[512];
   ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, LS_LOG_ERROR, "%s: %s", what, text);
+  enum ls_log_level level = call->gone ? LS_LOG_INFO : LS_LOG_ERROR; /* a client cannot flood the log by leaving */
+  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
 }
 
 static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
@@ -174,6 +178,8 @@ static int k_dispatched(lua_State *L, int status, lua_KContext context) {
 static int l_dispatch(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   struct ls_http_module *module = call->module;
+  if (module->rt->globals == LS_GLOBALS_UNSEALED)
+    ls_seal(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
   ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 4);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
@@ -234,6 +240,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   struct ls_runtime *rt = server->module->rt;
   ls_scope_init(&call->scope, on_scope_empty);
   call->scope.on_error = on_scope_error;
+  call->scope.is_request = true;
   call->server = server;
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = false;
@@ -302,6 +309,11 @@ void ls_call_took_body(struct ls_call *call) {
   }
 }
 
+/* What has not come by the end of the response is thrown away by the connection. */
+bool ls_call_awaits_body(const struct ls_call *call) {
+  return call->request->exchange.body_state == LS_BODY_READING && !call->gone && !is_finished(call);
+}
+
 int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
   struct ls_exchange *exchange = &call->request->exchange;
   if (exchange->head.content_length > 0 && (uint64_t)exchange->head.content_length > limit)
@@ -317,15 +329,14 @@ int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
   if (exchange->body_state == LS_BODY_FAILED)
     return exchange->body_error;
   if (exchange->body_state == LS_BODY_READING)
-    return call->gone ? LS_ECLOSED : 1;
+    return ls_call_awaits_body(call) ? 1 : LS_ECLOSED;
   return 0;
 }
 
 static void look_at_body(struct ls_wait *wait) {
   struct ls_call *call = wait->call;
   if (wait->kind == LS_WAIT_CHUNK) {
-    const struct ls_exchange *exchange = &call->request->exchange;
-    if (exchange->body.len > 0 || exchange->body_state != LS_BODY_READING || call->gone)
+    if (call->request->exchange.body.len > 0 || !ls_call_awaits_body(call))
       wake(wait, 0);
   } else if (wait->kind == LS_WAIT_BODY) {
     int status = ls_call_collect_body(call, wait->limit);
@@ -353,6 +364,13 @@ void ls_call_on_drain(struct ls_call *call) {
     if (wait->kind == LS_WAIT_DRAIN)
       wake(wait, 0);
   }
+}
+
+void ls_call_on_finish(struct ls_call *call) {
+  if (ls_list_is_empty(&call->waits))
+    return;
+  ls_call_on_drain(call);
+  ls_call_on_body(call);
 }
 
 /* ---- the client leaves ---- */

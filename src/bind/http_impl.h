@@ -4,7 +4,7 @@
  * A call is one request in the hands of Lua: the task that runs the handler, the scope of what it starts, the waits for
  * body bytes and for a slow client. Its memory is pooled by the module and never freed while Lua lives, because req and
  * res (fresh userdata each time) that a handler kept point to it; the generation tells them that their request is over.
- * A call ends when the handler has ended, its scope is empty, and the response is complete or nobody is there for it. */
+ * A call ends when the handler has ended, its scope is empty, and the response is complete or the client has left. */
 #ifndef LS_BIND_HTTP_IMPL_H
 #define LS_BIND_HTTP_IMPL_H
 
@@ -31,8 +31,8 @@ struct ls_task;
 struct ls_http_module {
   struct ls_runtime *rt;
   struct ls_list idle_calls;
-  struct ls_list servers; /* ls_http_server.link: that have not closed */
-  void (*on_shut_down)(struct ls_runtime *rt); /* the caller of ls_http_shutdown waits for the last of them */
+  struct ls_list servers;                        /* ls_http_server.link: that have not closed */
+  void (*on_shut_down)(struct ls_runtime *rt);   /* the caller of ls_http_shutdown waits for the last of them */
   int request_type, response_type, headers_type; /* registry references of the metatables */
   int json_encode, json_decode;                  /* the same of luaserve.json's functions; LUA_NOREF before first use */
   struct ls_file_cache files;
@@ -46,14 +46,14 @@ struct ls_http_server {
   struct ls_list calls;   /* ls_call.link */
   struct ls_list closers; /* waits of server:close */
   uint64_t handler_timeout;
-  int handler;   /* registry reference; LUA_NOREF once the userdata is gone */
-  int self;      /* registry reference of the userdata from listen until it has closed */
+  int handler; /* registry reference; LUA_NOREF once the userdata is gone */
+  int self;    /* registry reference of the userdata from listen until it has closed */
   bool cancel_on_close;
   bool is_unix;
   bool listening;
   bool closing;
-  bool closed;   /* on_closed has come */
-  bool orphaned; /* the userdata is gone */
+  bool closed;                 /* on_closed has come */
+  bool orphaned;               /* the userdata is gone */
   char where[LUA_IDSIZE + 16]; /* the handler's definition: "app.lua:12" */
 };
 
@@ -84,13 +84,13 @@ struct ls_call {
   struct ls_task *task; /* that runs the handler; NULL once it has ended */
   struct ls_timer timer;
   struct ls_list waits;
-  struct ls_wait wait;  /* the first one needs no memory of its own */
+  struct ls_wait wait; /* the first one needs no memory of its own */
   bool wait_used;
-  unsigned wait_count;  /* not freed yet: the call is not pooled before */
-  struct ls_buf body;   /* collected for req:body() */
+  unsigned wait_count; /* not freed yet: the call is not pooled before */
+  struct ls_buf body;  /* collected for req:body() */
   enum ls_body_use body_use;
-  int body_ref;         /* the whole body as a string */
-  int close_ref;        /* a table of functions */
+  int body_ref;  /* the whole body as a string */
+  int close_ref; /* a table of functions */
   bool later, gone;
 };
 
@@ -99,6 +99,8 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request);
 
 void ls_call_on_body(struct ls_call *call);
 void ls_call_on_drain(struct ls_call *call);
+/* The response is complete: nobody will take what its writers and body readers wait for. */
+void ls_call_on_finish(struct ls_call *call);
 void ls_call_on_gone(struct ls_call *call);
 void ls_call_on_half_close(struct ls_call *call);
 
@@ -124,6 +126,9 @@ void ls_wait_free(struct ls_op *op);
 void ls_call_want_body(struct ls_call *call);
 /* Bytes were consumed from the exchange's body. */
 void ls_call_took_body(struct ls_call *call);
+
+/* Whether more of the body may come. */
+bool ls_call_awaits_body(const struct ls_call *call);
 
 /* Looks what has come of the body: 0: complete in call->body; 1: more to come; or a negative code. */
 int ls_call_collect_body(struct ls_call *call, uint64_t limit);

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "bind/http_impl.h"
+#include "bind/http_query.h"
 #include "http/head.h"
 #include "http/url.h"
-#include "bind/http_query.h"
 
 /* The userdata's own values. */
 enum { VALUE_LOCALS = 1, VALUE_PARAMS, VALUE_QUERY, VALUE_HEADERS };
@@ -248,10 +248,8 @@ static int l_header_list(lua_State *L) {
 }
 
 int ls_http_make_headers_type(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__index", l_headers_index},
-                                         {"__pairs", l_headers_pairs},
-                                         {"__newindex", l_headers_newindex},
-                                         {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__index", l_headers_index}, {"__pairs", l_headers_pairs}, {"__newindex", l_headers_newindex}, {NULL, NULL}};
   static const struct ls_http_field none[] = {{NULL, NULL, NULL}};
   return ls_http_make_type(L, ls_http_headers_type, none, metamethods);
 }

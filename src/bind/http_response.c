@@ -58,6 +58,7 @@ int ls_http_push_sent(lua_State *L, int status) {
 /* The results first, because the call may end with the response. */
 static int finish(lua_State *L, struct ls_call *call, int status) {
   int results = ls_http_push_sent(L, status);
+  ls_call_on_finish(call);
   ls_call_settle(call);
   return results;
 }

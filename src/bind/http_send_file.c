@@ -79,6 +79,7 @@ static int push_sent(lua_State *L, struct ls_op *op) {
   ls_http_default_type(L, call, file->type);
   int result = ls_response_send(call->request, ls_slice(ls_buf_bytes(&file->read.bytes), file->read.bytes.len));
   int results = ls_http_push_sent(L, result);
+  ls_call_on_finish(call);
   ls_call_settle(call);
   return results;
 }

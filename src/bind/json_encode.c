@@ -106,7 +106,7 @@ static int list_frames(const struct encoder *e, const struct frame **frames) {
 }
 
 /* Raises "<what> at <path><hint>". The text written so far is no longer needed: its buffer holds the path. */
-static void fail(struct encoder *e, const char *what, const char *hint) {
+static _Noreturn void fail(struct encoder *e, const char *what, const char *hint) {
   const struct frame *frames[LS_JSON_MAX_DEPTH + 1];
   int n = list_frames(e, frames);
   e->out->len = 0;
@@ -125,6 +125,7 @@ static void fail(struct encoder *e, const char *what, const char *hint) {
   lua_concat(e->L, 4);
   ls_json_box_release(e->out);
   lua_error(e->L);
+  abort(); /* lua_error does not return, which its prototype does not say */
 }
 
 /* Too deep, most often because a table contains itself: then the path ends at the first repetition. */
@@ -253,7 +254,7 @@ static void refuse_key(struct encoder *e) {
 }
 
 /* Names the first key of the table at index that keeps it from being what mark or its other keys say. */
-static void refuse_table(struct encoder *e, int table, enum mark mark) {
+static _Noreturn void refuse_table(struct encoder *e, int table, enum mark mark) {
   lua_State *L = e->L;
   lua_Integer count = 0, largest = 0;
   const char *name = NULL;
@@ -313,7 +314,7 @@ static void put_item_start(struct encoder *e, bool first) {
 /* The rest of an array whose keys lua_next does not give in order (they are in the hash part): fetches each index
  * after frame->index. What is written already stays, or nested tables like this would be written twice per level. */
 static void encode_scattered(struct encoder *e, struct frame *frame, enum mark mark) {
-  lua_Integer n;
+  lua_Integer n = 0;
   if (!is_sequence(e->L, frame->table, &n)) {
     e->frame = frame->up;
     refuse_table(e, frame->table, mark);

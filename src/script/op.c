@@ -127,13 +127,17 @@ void ls_op_cancel_callbacks(struct ls_runtime *rt) {
 
 /* ---- results ---- */
 
-/* Until push has returned, the task knows the op and frees it should push raise. */
-static int push_results(lua_State *L, struct ls_op *op) {
-  struct ls_task *task = op->rt->running;
-  assert(task != NULL && op->done);
+/* From here on the task frees the op should something raise; one that did raise before is freed now. */
+static void begin_pushing(struct ls_task *task, struct ls_op *op) {
   if (task->pushing != NULL)
     task->pushing->type->free(task->pushing);
   task->pushing = op;
+}
+
+static int push_results(lua_State *L, struct ls_op *op) {
+  struct ls_task *task = op->rt->running;
+  assert(task != NULL && op->done);
+  begin_pushing(task, op);
   int results = op->type->push(L, op);
   task->pushing = NULL;
   op->type->free(op);
@@ -239,7 +243,7 @@ static int await_callback(lua_State *L, struct ls_op *op, int callback_index) {
   struct ls_task *task = rt->running;
   op->state = LS_OP_ORPHANED;
   if (op->done && task != NULL)
-    task->pushing = op;
+    begin_pushing(task, op);
   lua_pushvalue(L, callback_index);
   int callback = luaL_ref(L, LUA_REGISTRYINDEX);
   push_operation(L, op);

@@ -3,7 +3,7 @@
  * allocation each, pooled by the server.
  *
  * A read is fed to the machine, which makes a request of every head in it; nothing is written there and then. All
- * output, closing, reading on and deadlines follow in one place, the flush at the end of the drain: by then the handlers
+ * output, closing, reading on and deadlines follow in one place, the flush at the end of the drain: by then handlers
  * that could answer at once have done so, and one write takes everything along. */
 #ifndef LS_SERVER_HTTP1_H
 #define LS_SERVER_HTTP1_H

@@ -18,9 +18,9 @@ struct ls_request {
   struct ls_exchange exchange;
   struct ls_list link; /* in the server's pool or its list of requests under way */
   struct ls_server *server;
-  struct ls_http1 *http1; /* NULL once the connection is done with it */
-  uint64_t generation;    /* bumped when it goes back to the pool */
-  bool held;              /* by the handler */
+  struct ls_http1 *http1;    /* NULL once the connection is done with it */
+  uint64_t generation;       /* bumped when it goes back to the pool */
+  bool held;                 /* by the handler */
   struct ls_headers headers; /* of the response */
   int status;                /* of the response, before it is sent; 200 */
   void *user;                /* the handler's */
@@ -30,7 +30,7 @@ struct ls_request {
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
 
-/* After ls_exchange_want_body and _took_body: what follows from them (100 Continue, reading on) happens in the flush. */
+/* After ls_exchange_want_body and _took_body: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);
 
 /* Whether the client is still there to be answered. */

@@ -179,28 +179,37 @@ void ls_server_set_ref(struct ls_server *server, bool ref) {
 
 static void on_deadlines_closed(struct ls_deadlines *deadlines) {
   struct ls_server *server = ls_container_of(deadlines, struct ls_server, deadlines);
-  server->closed = true;
-  server->handler->on_closed(server);
+  server->deadlines_closed = true;
+  ls_server_settle(server);
 }
 
-/* The deadlines go last: their close callback is the one that ends the server. */
+/* Every handle starts closing as early as it can: at the end of the program what is open is closed without us. */
 void ls_server_settle(struct ls_server *server) {
-  if (!server->closing || server->deadlines_closing || server->listening > 0 || server->connection_count > 0)
+  if (!server->closing || server->closed)
     return;
-  server->deadlines_closing = true;
-  ls_timer_stop(server->loop, &server->grace);
-  server->deadlines.on_closed = on_deadlines_closed;
-  ls_deadlines_close(&server->deadlines);
+  if (!server->deadlines_closing && (server->connection_count == 0 || server->dropped)) {
+    server->deadlines_closing = true;
+    ls_timer_stop(server->loop, &server->grace);
+    server->deadlines.on_closed = on_deadlines_closed;
+    ls_deadlines_close(&server->deadlines);
+  }
+  if (server->deadlines_closed && server->listening == 0 && server->connection_count == 0) {
+    server->closed = true;
+    server->handler->on_closed(server); /* may free it */
+  }
 }
 
 /* Dropping moves no connection out of the list (that is for the close phase), so walking it is safe. */
 static void drop_all(struct ls_server *server) {
+  server->dropped = true;
   for (struct ls_list *link = server->connections.next; link != &server->connections; link = link->next)
     ls_http1_drop(ls_container_of(link, struct ls_http1, link), true);
 }
 
 static void on_grace(struct ls_timer *timer) {
-  drop_all(ls_container_of(timer, struct ls_server, grace));
+  struct ls_server *server = ls_container_of(timer, struct ls_server, grace);
+  drop_all(server);
+  ls_server_settle(server);
 }
 
 static void begin_close(struct ls_server *server) {

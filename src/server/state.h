@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* state: what the files of this folder share and nobody above sees: the server's fields and the ends of its requests. */
+/* state: what the files of this folder share and nobody above sees: the server's fields, the ends of its requests. */
 #ifndef LS_SERVER_STATE_H
 #define LS_SERVER_STATE_H
 
@@ -45,7 +45,8 @@ struct ls_server {
 
   bool unref;
   bool closing;
-  bool deadlines_closing;
+  bool dropped; /* all connections, because their grace is over */
+  bool deadlines_closing, deadlines_closed;
   bool closed;
 };
 

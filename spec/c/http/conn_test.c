@@ -640,8 +640,9 @@ static void check_response(const char *request, int status, const char *fields, 
   struct ls_headers headers = {0};
   char line[200];
   strcpy(line, fields);
-  for (char *name = strtok(line, ":"); name != NULL; name = strtok(NULL, ":")) {
-    char *value = strtok(NULL, "\n");
+  char *rest;
+  for (char *name = strtok_r(line, ":", &rest); name != NULL; name = strtok_r(NULL, ":", &rest)) {
+    char *value = strtok_r(NULL, "\n", &rest);
     CHECK_INT(ls_headers_add(&headers, ls_slice_of(name), ls_slice_of(value)), 0);
   }
   feed(c, request);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fixture: a server on a loop in the main thread, with a handler written in C, and a client thread that talks to it with
+/* fixture: a server on a loop in the main thread, with a handler written in C, and a client thread that talks to it by
  * blocking sockets. What must happen on the loop's thread the client asks for with call(); what happens there it can
  * wait for with await_event(). Nothing sleeps; a wait that lasts ten seconds is a failure. */
 #ifndef LS_SPEC_SERVER_FIXTURE_H
@@ -240,7 +240,7 @@ static inline void *client_thread(void *arg) {
 
 static inline void on_async(uv_async_t *async) {
   struct fixture *f = async->data;
-  void (*command)(struct fixture *f) = f->command;
+  void (*command)(struct fixture * f) = f->command;
   f->command = NULL;
   if (command != NULL)
     command(f);

@@ -262,6 +262,22 @@ static void test_keep_alive_timeout(void) {
   with_server(client_is_idle, short_idle_time);
 }
 
+static void short_write_time(struct ls_server_options *options) {
+  options->write_timeout = 50;
+}
+
+static void client_does_not_read(struct fixture *f) {
+  int fd = dial(f);
+  say(fd, GET("/stream"));
+  await_event(f);
+  CHECK_INT(f->gone, 1);
+  close(fd);
+}
+
+static void test_write_timeout(void) {
+  with_server(client_does_not_read, short_write_time);
+}
+
 static void test_size_of_a_connection(void) {
   CHECK(sizeof(struct ls_http1) <= 1024);
 }
@@ -333,6 +349,7 @@ int main(void) {
   RUN(test_max_connections);
   RUN(test_header_timeout);
   RUN(test_keep_alive_timeout);
+  RUN(test_write_timeout);
   RUN(test_close_with_grace);
   RUN(test_close_after_grace);
   return 0;
