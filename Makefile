@@ -28,18 +28,20 @@ build: $(BIN)
 
 # --- Packages --------------------------------------------------------------------------------------------------------
 
-PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev lua-busted
+PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev lua-busted
 LINT_PACKAGES := clang-format cppcheck lua-check
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
 
 # Lua is linked statically and its API exported (-E), so that C modules which require loads find it in the program and
-# no second Lua comes along. libuv is static too: one file to install, and it starts a little faster.
+# no second Lua comes along. libuv and c-ares are static too: one file to install, and it starts a little faster.
 LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54,$(if $(call pkg,--modversion $(name)),$(name))))
 LUA_A := $(firstword $(wildcard $(call LIB_DIR,$(LUA_PC))/liblua5.4.a))
 UV_VERSION := $(call pkg,--modversion libuv)
 UV_A := $(firstword $(wildcard $(addprefix $(call LIB_DIR,libuv)/,libuv_a.a libuv.a)))
+CARES_VERSION := $(call pkg,--modversion libcares)
+CARES_A := $(firstword $(wildcard $(call LIB_DIR,libcares)/libcares.a))
 
 # llhttp is the system's library where there is one. Debian 12 has only the C sources, in the package node-llhttp, which
 # would bring Node along if it were installed: setup unpacks it below build/ instead.
@@ -47,7 +49,8 @@ LLHTTP_PC := $(if $(call pkg,--modversion libllhttp),libllhttp)
 LLHTTP_C := $(if $(LLHTTP_PC),,$(firstword $(wildcard $(addsuffix /llhttp/llhttp.c,/usr/share build/llhttp/usr/share))))
 LLHTTP_SHARE := $(LLHTTP_C:/llhttp/llhttp.c=)
 
-MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
+MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(CARES_VERSION),,libc-ares-dev) \
+  $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
 
 # --- Flags -----------------------------------------------------------------------------------------------------------
 
@@ -62,13 +65,14 @@ MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
   $(call pkg,--cflags libllhttp))
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv) $(LLHTTP_FLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares) $(LLHTTP_FLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
 
 ALL_LDFLAGS := $(CFLAGS) $(MODE) -pie -Wl,-z,relro,-z,now -Wl,-E $(LDFLAGS)
 LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-archive,$(call pkg,--libs $(LUA_PC))) \
   $(if $(UV_A),$(UV_A) -Xlinker --exclude-libs=$(notdir $(UV_A)),$(call pkg,--libs libuv)) \
+  $(if $(CARES_A),$(CARES_A) -Xlinker --exclude-libs=$(notdir $(CARES_A)),$(call pkg,--libs libcares)) \
   $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -lm -ldl
 
 # --- Build -----------------------------------------------------------------------------------------------------------

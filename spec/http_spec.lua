@@ -116,6 +116,17 @@ describe("req", function()
       host = "example.org:81", secure = false, version = "1.1", remote_address = "127.0.0.1" }, got)
   end)
 
+  it("is still there after the response, for who logs it", function()
+    local got
+    answer(function(req, res)
+      res:send("")
+      timer.sleep(0.005)
+      got = { req.method, req.path, req.remote_address, res.status, res.finished }
+    end, { path = "/x" })
+    eventually(function() return got end)
+    assert.same({ "GET", "/x", "127.0.0.1", 200, true }, got)
+  end)
+
   it("decodes the path on demand", function()
     local response = answer(function(req, res) res:send(req:decoded_path()) end, { path = "/a%20b/%C3%BC" })
     assert.equal("/a b/ü", response.body)
@@ -394,13 +405,29 @@ describe("res", function()
     eventually(function() return ended end)
   end)
 
+  it("sends interim responses", function()
+    local _, address = serve(nil, function(_, res)
+      res:write_head(103, { link = "</a.css>; rel=preload" })
+      assert.is_false(res.headers_sent)
+      res:send("x")
+    end)
+    local connection <close> = client.connect(address)
+    connection:write(client.format {})
+    local early = connection:response()
+    assert.equal(103, early.status)
+    assert.equal("</a.css>; rel=preload", early.headers.link)
+    local response = connection:response()
+    assert.equal(200, response.status)
+    assert.is_nil(response.headers.link)
+  end)
+
   it("keeps a promised length", function()
     local response = answer(function(_, res)
       res:set("content-length", 5)
       res:write_head(200)
       res:write("abc")
       assert.has_error(function() res:write("defg") end,
-        "the body of the response is not as long as its content-length says")
+        "4 bytes after 3 are more body than the content-length of 5 says")
       res:finish("de")
     end)
     assert.equal("abcde", response.body)
@@ -537,6 +564,29 @@ describe("a handler", function()
     task.spawn(function() response = connection:response() end)
     eventually(function() collectgarbage() return response end)
     assert.equal(500, response.status)
+  end)
+
+  it("may outlive its connection and its server", function()
+    local state, closed = "none", false
+    do
+      local server = http.create_server(function(_, res)
+        state = "running"
+        eventually(function() return closed end)
+        collectgarbage()
+        local _, _, code = res:send("x")
+        state = code
+      end)
+      assert(server:listen { host = "127.0.0.1", port = 0 })
+      local connection <close> = client.connect(server:address())
+      connection:write(client.format {})
+      eventually(function() return state == "running" end)
+      server:close(0)
+    end
+    collectgarbage()
+    collectgarbage()
+    closed = true
+    eventually(function() return state == "ECLOSED" end)
+    collectgarbage()
   end)
 
   it("has a deadline, after which it is cancelled", function()

@@ -86,6 +86,40 @@ describe("task", function()
     end)
   end)
 
+  it("may fail with nil, false or an object that cannot be shown", function()
+    local bad = setmetatable({}, { __tostring = function() error("inside") end })
+    for _, value in pairs { false, 1, bad, n = nil } do
+      local t = task.spawn(error, value)
+      assert.same({ false, value }, { pcall(t.join, t) })
+    end
+    local t = task.spawn(error, nil)
+    assert.same({ false, nil }, { pcall(t.join, t) })
+    local result = process.script [[
+      local task, timer = require "luaserve.task", require "luaserve.timer"
+      local bad = setmetatable({}, { __tostring = function() error("inside") end })
+      local t = task.spawn(error, bad)
+      timer.sleep(0.001)
+      print(select(2, pcall(t.join, t)) == bad)
+      error(bad)]]
+    assert.equal(1, result.status)
+    assert.equal("true\n", result.out)
+    assert.equal(2, select(2, result.err:gsub("%(error object is a table value%)", "")))
+  end)
+
+  it("that failed can be joined by others, in every form", function()
+    local result = process.script [[
+      local task = require "luaserve.task"
+      local failed, whole = task.spawn(error, "fails"), task.spawn(print, "whole")
+      for _ = 1, 3 do pcall(failed.join, failed) end
+      whole:join()
+      pcall(failed.join, failed)
+      whole:join(print)
+      pcall(failed.join, failed)]]
+    assert.equal("whole\nnil\n", result.out)
+    assert.equal("", result.err)
+    assert.equal(0, result.status)
+  end)
+
   describe("cancel", function()
     it("raises in the await, closes variables, and is the task's end", function()
       local closed = false
@@ -168,6 +202,37 @@ describe("task", function()
       assert.equal("cancelled", t:status())
     end)
 
+    it("is delivered after a generator was left inside a shield", function()
+      local t = task.spawn(function()
+        local generator = coroutine.wrap(function() task.shield(coroutine.yield) end)
+        generator()
+        timer.sleep(60)
+      end)
+      timer.sleep(0.001)
+      t:cancel()
+      pcall(t.join, t)
+      assert.equal("cancelled", t:status())
+    end)
+
+    it("waits for the shield also across coroutines", function()
+      local log = {}
+      local t = task.spawn(function()
+        task.shield(function()
+          coroutine.wrap(function()
+            task.shield(timer.sleep, 0.002)
+            timer.sleep(0.002)
+          end)()
+          log[1] = "kept"
+        end)
+        log[2] = "not reached"
+      end)
+      timer.sleep(0.001)
+      t:cancel()
+      pcall(t.join, t)
+      assert.same({ "kept" }, log)
+      assert.equal("cancelled", t:status())
+    end)
+
     it("before the first step means that it never runs", function()
       local ran = false
       local t = task.spawn(function() ran = true end)
@@ -227,5 +292,30 @@ describe("a callback operation", function()
 
   it("wants a function", function()
     assert.has_error(function() timer.sleep(1, 2) end, "bad argument #2 to 'sleep' (function expected, got number)")
+  end)
+end)
+
+describe("os.exit", function()
+  it("does not wait for the pool", function()
+    local fifo = os.tmpname()
+    os.remove(fifo)
+    assert(os.execute("mkfifo " .. fifo))
+    local result = process.script([[
+      local fs, timer = require "luaserve.fs", require "luaserve.timer"
+      fs.read_file(arg[1], print)
+      timer.sleep(0.01)
+      io.write("buffered")
+      os.exit(4)]], { arguments = { fifo } })
+    os.remove(fifo)
+    assert.equal(4, result.status)
+    assert.equal("buffered", result.out)
+  end)
+
+  it("closes the main chunk's variables when it is asked to close", function()
+    local result = process.script [[
+      local _ <close> = setmetatable({}, { __close = function() print "closed" end })
+      pcall(coroutine.wrap(function() os.exit(5, true) end))]]
+    assert.equal(5, result.status)
+    assert.equal("closed\n", result.out)
   end)
 end)

@@ -181,18 +181,18 @@ static int fail(int code) {
   return EXIT_FAILURE;
 }
 
-static int run_on_loop(struct ls_loop *loop, const struct ls_program *program) {
-  struct ls_runtime rt;
-  int code = ls_runtime_init(&rt, loop);
+static int run_on_loop(struct ls_runtime *rt, struct ls_loop *loop, const struct ls_program *program) {
+  int code = ls_runtime_init(rt, loop);
   if (code != 0)
     return fail(code);
-  int status = ls_program_run(&rt, program);
-  ls_runtime_dispose(&rt);
+  int status = ls_program_run(rt, program);
+  ls_runtime_dispose(rt);
   return status;
 }
 
 static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool) {
   struct ls_loop loop;
+  struct ls_runtime rt;
   if (log == NULL || pool == NULL)
     return fail(-ENOMEM);
   int code = ls_loop_init(&loop, pool, log);
@@ -202,7 +202,7 @@ static int run(const struct settings *settings, struct ls_log *log, struct ls_po
   if (threads < POOL_DEFAULT)
     ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
                  threads, POOL_DEFAULT);
-  int status = run_on_loop(&loop, &settings->program);
+  int status = run_on_loop(&rt, &loop, &settings->program);
   ls_loop_dispose(&loop);
   return status;
 }

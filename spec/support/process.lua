@@ -82,7 +82,7 @@ local Server = {}
 Server.__index = Server
 
 --- Starts luaserve with arguments and reads its output up to the line with the address it serves.
--- @param options env, cwd: see shell
+-- @param options env, cwd: see shell; ready: a pattern of the line to wait for where no address is served
 -- @return a server: host, port, pid, output (the lines so far), err_path; or raises with what it printed
 function process.serve(arguments, options)
   options = options or {}
@@ -96,10 +96,8 @@ function process.serve(arguments, options)
   for line in pipe:lines() do
     server.output[#server.output + 1] = line
     server.host, server.port = line:match("http://([^/%s]+):(%d+)")
-    if server.port then
-      server.port = math.tointeger(server.port)
-      return server
-    end
+    server.port = math.tointeger(server.port)
+    if server.port or options.ready and line:find(options.ready) then return server end
   end
   local _, text = server:wait()
   error("the server did not start: " .. table.concat(server.output, "\n") .. text, 2)
@@ -118,6 +116,7 @@ function process.serve_code(code, options)
   return server
 end
 
+--- Where it listens, as net.connect takes it.
 function Server:address()
   return { host = self.host, port = self.port }
 end
@@ -134,7 +133,7 @@ end
 
 --- Sends a signal ("TERM").
 function Server:signal(name)
-  os.execute(("kill -%s %d"):format(name, self.pid))
+  os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
 end
 
 --- Reads the next line of its output.

@@ -86,15 +86,18 @@ describe("a port", function()
   end)
 
   it("without permission is named", function()
-    local result = process.shell("test $(id -u) = 0 || exec " .. process.quote(process.luaserve) ..
-      " -p 1 examples/hello.lua")
-    if result.status == 0 then return pending("root may listen on every port") end
+    local file = io.open("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+    local first = file and file:read("n") or 1024
+    if file then file:close() end
+    if first <= 1 or process.shell("id -u").out == "0\n" then return pending("every port is allowed here") end
+    local result = process.run { "-p", "1", "examples/hello.lua" }
     assert.equal(1, result.status)
-    assert_has(result.err, "127.0.0.1", "permission denied")
+    assert_has(result.err, "127.0.0.1:1", "permission denied")
+    assert.not_matches("traceback", result.err)
   end)
 
   it("that makes no sense is an error at the caller's line", function()
-    for _, port in ipairs { "65536", "-1", "'http'", "1.5", "{ port = 'http' }", "{ port = 70000 }", "{}", "true" } do
+    for _, port in ipairs { "65536", "-1", "'http'", "1.5", "{ port = 'http' }", "{ port = 70000 }", "true" } do
       local result = process.script(("\nrequire 'luaserve.http'.create_server(function() end):listen(%s)"):format(port))
       assert.equal(1, result.status, port)
       assert_has(result.err, result.path .. ":2:", "stack traceback:")
@@ -103,7 +106,7 @@ describe("a port", function()
 
   it("beside a path is an error", function()
     local result = process.script [[
-      require "luaserve.http".create_server(function() end):listen { port = 0, path = "/tmp/x.sock" }
+      require "luaserve.http".create_server(function() end):listen { host = "127.0.0.1", path = "/tmp/x.sock" }
     ]]
     assert.equal(1, result.status)
     assert_has(result.err, "either path, or host and port", result.path .. ":1:")
@@ -161,7 +164,7 @@ describe("a handler", function()
   --- Asks a server with this handler for /bad, which is to be answered with the status, and for /good after it.
   -- @param handler code of the handler's body for /bad, which is line 3 of the script
   -- @return the log, and the script's path
-  local function log_of(handler, status, code)
+  local function log_of(handler, status)
     local server = process.serve_code(([[
       return function(req, res)
         if req.path == "/good" then return res:send("good") end
@@ -178,7 +181,7 @@ describe("a handler", function()
     local ended, log = server:stop()
     assert.equal(0, ended)
     assert.not_matches("secret", log)
-    return log, server.path, code
+    return log, server.path
   end
 
   it("that raises is named in the log with a traceback", function()
@@ -188,7 +191,7 @@ describe("a handler", function()
 
   it("that makes a mistake of Lua's is named in the log", function()
     local log, path = log_of "local t; t.x = 1"
-    assert_has(log, path .. ":3: attempt to index a nil value (local 't')")
+    assert_has(log, "GET /bad: " .. path .. ":3: attempt to index a nil value (local 't')")
   end)
 
   it("may raise what is no text", function()
@@ -243,15 +246,15 @@ describe("a handler", function()
 
   it("that answers twice gets an error at its line", function()
     local log, path = log_of("res:send(201, 'first') res:send('second')", 201)
-    assert_has(log, path .. ":3: the response has been sent already")
+    assert_has(log, "GET /bad: " .. path .. ":3: the response has been sent already")
     log, path = log_of("res:send(201, 'first') res:json({})", 201)
-    assert_has(log, path .. ":3: the response has been sent already")
+    assert_has(log, "GET /bad: " .. path .. ":3: the response has been sent already")
     log, path = log_of("res:send(201, 'first') res:set('a', 'b')", 201)
-    assert_has(log, path .. ":3: the headers have been sent already")
+    assert_has(log, "GET /bad: " .. path .. ":3: the headers have been sent already")
     log, path = log_of("res:send(201, 'first') res:finish()", 201)
-    assert_has(log, path .. ":3: the response has been sent already")
+    assert_has(log, "GET /bad: " .. path .. ":3: the response has been sent already")
     log, path = log_of("res:send(201, 'first') res:write('x')", 201)
-    assert_has(log, path .. ":3: the response has been sent already")
+    assert_has(log, "GET /bad: " .. path .. ":3: the response has been sent already")
   end)
 
   it("that keeps a request for too long gets an error", function()
@@ -269,74 +272,72 @@ describe("a handler", function()
     ]]
     assert.equal("first", server:request("/").body)
     local body = server:request("/").body
-    assert_has(body, server.path .. ":8: the request has ended", server.path .. ":9: the re")
+    assert_has(body, server.path .. ":7: the request has ended", server.path .. ":8: the request has ended")
     server:stop()
   end)
 
   it("that sets a header which breaks the framing gets an error with its name", function()
     local log, path = log_of "res:set('x-note', 'a\\r\\nset-cookie: b')"
-    assert_has(log, path .. ":3: invalid value for header 'x-note'")
+    assert_has(log, "GET /bad: " .. path .. ":3: invalid value for header 'x-note'")
     log, path = log_of "res:set('x-note', 'a\\0b')"
-    assert_has(log, path .. ":3: invalid value for header 'x-note'")
+    assert_has(log, "GET /bad: " .. path .. ":3: invalid value for header 'x-note'")
     log, path = log_of "res:add('x note', 'a')"
-    assert_has(log, path .. ":3: invalid header name 'x note'")
+    assert_has(log, "GET /bad: " .. path .. ":3: invalid header name 'x note'")
     log, path = log_of "res:redirect('/a\\nb')"
-    assert_has(log, path .. ":3: ", "location")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "location")
     log, path = log_of "res:write_head(200, { ['x-note'] = 'a\\nb' })"
-    assert_has(log, path .. ":3: invalid value for header 'x-note'")
+    assert_has(log, "GET /bad: " .. path .. ":3: invalid value for header 'x-note'")
   end)
 
   it("that sends more than a body is told of multiple returns", function()
     local log, path = log_of "res:send(('a'):gsub('a', 'b'))"
-    assert_has(log, path .. ":3: ", "status", "parentheses")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "status", "(string, number)", "several values", "Parentheses")
     log, path = log_of "res:json(({ 1 })[1] and 'x', 2)"
-    assert_has(log, path .. ":3: ", "status")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "status")
   end)
 
   it("that sends what is no text is told so", function()
     local log, path = log_of "res:send({ 1 })"
-    assert_has(log, path .. ":3: res:send takes a string, not a table", "res:json")
-    log, path = log_of "res:send(nil)"
-    assert_has(log, path .. ":3: res:send takes a string, not a nil")
+    assert_has(log, "GET /bad: " .. path .. ":3: res:send takes a string, not a table", "res:json")
     log, path = log_of "res:json({ f = print })"
-    assert_has(log, path .. ":3: res:json: ", "function")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "json", "function at $.f")
     log, path = log_of "local t = {} t.t = t res:json(t)"
-    assert_has(log, path .. ":3: res:json: ")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "json", "contains itself at $.t")
   end)
 
   it("that gives a status which is none is told so", function()
     for _, code in ipairs { "res:send(99, '')", "res:send(600, '')", "res.status = 'ok'", "res.status = 1000",
       "res.status = 200.5", "res:write_head(0)" } do
       local log, path = log_of(code)
-      assert_has(log, path .. ":3: ", "status")
+      assert_has(log, "GET /bad: " .. path .. ":3: ", "status")
     end
   end)
 
   it("that calls a method with a dot is told so", function()
     local log, path = log_of "res.send('hello')"
-    assert_has(log, path .. ":3: ")
+    assert_has(log, "GET /bad: " .. path .. ":3: ")
     assert.matches("send", log)
   end)
 
   it("that mistypes a member is told so", function()
     local log, path = log_of "res:sned('hello')"
-    assert_has(log, path .. ":3: ", "sned")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "sned")
     log, path = log_of "res.stauts = 404"
-    assert_has(log, path .. ":3: ", "res.stauts cannot be set", "req.locals")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "res.stauts cannot be set", "req.locals")
     log, path = log_of "req.user = 'me'"
-    assert_has(log, path .. ":3: ", "req.user cannot be set", "req.locals")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "req.user cannot be set", "req.locals")
     log, path = log_of "req.headers.host = 'me'"
-    assert_has(log, path .. ":3: ", "headers of a request cannot be changed")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "headers of a request cannot be changed")
   end)
 
   it("that calls os.exit is told so", function()
     local log, path = log_of "os.exit(1)"
-    assert_has(log, path .. ":3: os.exit in a request would end every request")
+    assert_has(log, "GET /bad: " .. path .. ":3: os.exit in a request would end every request")
   end)
 
   it("that waits where it cannot is told which function is in the way", function()
     local log, path = log_of "table.sort({ 2, 1 }, function(a, b) require 'luaserve.timer'.sleep(0) return a < b end)"
-    assert_has(log, path .. ":3: ", "timer.sleep cannot wait here", "sort")
+    assert_has(log, "GET /bad: " .. path .. ":3: ", "timer.sleep cannot wait here", "sort")
   end)
 
   it("whose timer raises is a 500", function()
@@ -360,7 +361,6 @@ describe("a handler", function()
     connection:write("GET / HTTP/1.1\r\nhost: spec\r\n\r\n")
     local bytes = connection:read_all()
     assert.not_matches("0\r\n\r\n$", bytes)
-    assert.equal("/", "/")
     local ended, log = server:stop()
     assert.equal(0, ended)
     assert_has(log, server.path .. ":3: half-way")

@@ -177,6 +177,45 @@ describe("the command line", function()
   end)
 end)
 
+describe("standard streams", function()
+  local round_trip = [[
+    local client, http = require "spec.support.client", require "luaserve.http"
+    local server = http.create_server(function(_, res)
+      print("printed")
+      io.stderr:write("written")
+      res:send("sent")
+    end)
+    assert(server:listen { host = "127.0.0.1", port = 0 })
+    local body = client.request(server:address(), {}).body
+    os.exit(body == "sent" and 7 or 8, true)
+  ]]
+
+  local function run(redirection)
+    return process.shell(("exec %s -e %s %s"):format(process.quote(process.luaserve), process.quote(round_trip),
+      redirection))
+  end
+
+  it("that are closed are not taken for sockets", function()
+    assert.same({ status = 7, out = "printed\n", err = "written" }, run "")
+    assert.same({ status = 7, out = "printed\n", err = "written" }, run "<&-")
+    assert.same({ status = 7, out = "", err = "written" }, run ">&-")
+    assert.same({ status = 7, out = "printed\n", err = "" }, run "2>&-")
+    assert.same({ status = 7, out = "", err = "" }, run "<&- >&- 2>&-")
+  end)
+
+  it("that nobody reads do not end the program", function()
+    local code = "while io.stdout:write('x') and io.stdout:flush() do end io.stderr:write('went on')"
+    local result = process.shell(("%s -e %s | true"):format(process.quote(process.luaserve), process.quote(code)))
+    assert.same({ status = 0, out = "", err = "went on" }, result)
+  end)
+
+  it("that are full do not hold up a server", function()
+    local result = process.shell(("exec %s -e %s >/dev/full"):format(process.quote(process.luaserve),
+      process.quote(round_trip)))
+    assert.equal(7, result.status)
+  end)
+end)
+
 describe("the exit status", function()
   it("is 0 when the main chunk and what it started have ended", function()
     assert.equal(0, process.script("").status)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* require "luaserve.fs": files and folders. Every function is asynchronous: it suspends the calling task and returns its
+/* require "luaserve.fs": files and folders. Every function is async: it suspends the calling task and returns its
  * results, or takes a callback after its parameters and options. Failure gives nil, message, code:
  *   nil, "ENOENT: no such file or directory: open 'x.txt'", "ENOENT"
  *
@@ -187,15 +187,8 @@ int ls_fs_check_args(lua_State *L, const struct ls_fs_call *call, int first, str
   }
   if (call->options != NULL)
     check_options(L, call, index++, number);
-  ls_fs_check_await(L, index, call);
+  ls_op_check(L, index, call->type.name);
   return index;
-}
-
-/* A finalizer at the very end may find the state gone. */
-void ls_fs_check_await(lua_State *L, int callback_index, const struct ls_fs_call *call) {
-  if (ls_runtime_of(L)->exiting)
-    luaL_error(L, "%s cannot start any more: the program is ending", call->type.name);
-  ls_op_check(L, callback_index, call->type.name);
 }
 
 /* ---- jobs ---- */
@@ -292,15 +285,17 @@ int ls_fs_job_start(lua_State *L, struct ls_fs_job *job, int callback_index) {
   return ls_push_failure(L, status, NULL);
 }
 
-/* A job that waits for its turn at a file, or in the lane, can be taken back; one that runs cannot. */
+/* A job that waits for its turn at a file, or in the lane, can be taken back; one that runs cannot, but may end early. */
 bool ls_fs_job_cancel(struct ls_op *op) {
   struct ls_fs_job *job = ls_container_of(op, struct ls_fs_job, op);
   if (!ls_list_is_empty(&job->link)) {
     ls_list_remove(&job->link);
     return true;
   }
-  if (!ls_work_cancel(&job->work))
+  if (!ls_work_cancel(&job->work)) {
+    atomic_store_explicit(&job->stop, true, memory_order_relaxed);
     return false;
+  }
   if (job->file != NULL)
     ls_fs_file_next(job->file);
   return true;
@@ -320,6 +315,7 @@ void ls_fs_job_free(struct ls_op *op) {
     ls_fs_file_unref(job->file);
   ls_file_read_dispose(&job->read);
   ls_buf_dispose(&job->bytes);
+  free(job->where);
   free(job);
   ls_fs_unref(fs);
 }
@@ -334,7 +330,7 @@ int ls_fs_job_push(lua_State *L, struct ls_op *op) {
   struct ls_fs_job *job = ls_container_of(op, struct ls_fs_job, op);
   if (job->code != 0) {
     const char *step = job->failed != NULL ? job->failed : job->call->verb;
-    const char *path = job->file != NULL ? job->file->name : job->args.path;
+    const char *path = job->file != NULL ? job->file->name : job->where != NULL ? job->where : job->args.path;
     return ls_fs_push_failure(L, job->code, step, path, job->args.path2);
   }
   if (job->call->push != NULL)
@@ -431,15 +427,19 @@ void ls_fs_set_calls(lua_State *L, struct ls_fs *fs, const struct ls_fs_call *ca
 }
 
 int luaopen_luaserve_fs(lua_State *L) {
-  static const luaL_Reg functions[] = {{"open", l_fs_open}, {"read_file", l_fs_read_file}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"mkstemp", l_fs_mkstemp}, {"open", l_fs_open},   {"read_file", l_fs_read_file},
+                                       {"walk", l_fs_walk},       {"watch", l_fs_watch}, {NULL, NULL}};
   struct ls_fs *fs = open_state(L);
   ls_fs_handle_open(L, fs);
+  ls_fs_walk_open(L);
+  ls_fs_watch_open(L);
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, fs);
   luaL_setfuncs(L, functions, 1);
   ls_fs_set_calls(L, fs, ls_fs_path_calls, l_call);
   ls_fs_set_calls(L, fs, ls_fs_dir_calls, l_call);
   ls_fs_set_calls(L, fs, ls_fs_tree_calls, l_call);
+  ls_fs_set_calls(L, fs, ls_fs_copy_calls, l_call);
   ls_fs_set_calls(L, fs, ls_fs_write_calls, l_call);
   return 1;
 }

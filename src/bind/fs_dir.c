@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fs.readdir and fs.mkdir. */
 #include <dirent.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,78 +8,17 @@
 
 /* ---- readdir ---- */
 
-/* In job->bytes there are, for each name, a byte for its type, the name, and NUL. */
-static unsigned char type_of(const struct dirent *entry, int folder, bool wanted) {
-  struct stat st;
-  if (entry->d_type != DT_UNKNOWN || !wanted)
-    return entry->d_type;
-  if (fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return DT_UNKNOWN;
-  return IFTODT(st.st_mode);
-}
-
-static bool is_dots(const char *name) {
-  return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
-/* Counts the names in args.number[1]. */
-static int read_names(struct ls_fs_job *job, DIR *folder) {
-  bool types = job->args.number[0] != 0;
-  for (;;) {
-    errno = 0;
-    const struct dirent *entry = readdir(folder);
-    if (entry == NULL)
-      return -errno;
-    if (is_dots(entry->d_name))
-      continue;
-    unsigned char type = type_of(entry, dirfd(folder), types);
-    if (ls_buf_append(&job->bytes, &type, 1) != 0 ||
-        ls_buf_append(&job->bytes, entry->d_name, strlen(entry->d_name) + 1) != 0)
-      return -ENOMEM;
-    job->args.number[1]++;
-  }
-}
-
-static int compare(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a + 1, *(const char *const *)b + 1);
-}
-
-/* Puts the records of job->bytes in the order of their names. */
-static int sort_names(struct ls_fs_job *job) {
-  size_t count = (size_t)job->args.number[1];
-  struct ls_buf sorted = {0};
-  const char **names = malloc((count + 1) * sizeof *names);
-  if (names == NULL || ls_buf_reserve(&sorted, job->bytes.len + 1) != 0) {
-    free(names);
-    return -ENOMEM;
-  }
-  const char *record = ls_buf_bytes(&job->bytes);
-  for (size_t i = 0; i < count; i++) {
-    names[i] = record;
-    record += strlen(record + 1) + 2;
-  }
-  qsort(names, count, sizeof *names, compare);
-  for (size_t i = 0; i < count; i++)
-    ls_buf_append(&sorted, names[i], strlen(names[i] + 1) + 2); /* there is room */
-  free(names);
-  ls_buf_dispose(&job->bytes);
-  job->bytes = sorted;
-  return 0;
-}
-
+/* The records are in job->bytes; args.number[1] counts them. */
 static int run_readdir(struct ls_fs_job *job) {
   int fd = ls_fs_open(AT_FDCWD, job->args.path, O_RDONLY | O_DIRECTORY, 0);
   if (fd < 0)
     return -errno;
-  DIR *folder = fdopendir(fd);
-  if (folder == NULL) {
-    int code = -errno;
-    close(fd);
-    return code;
-  }
-  int code = read_names(job, folder);
-  closedir(folder);
-  return code != 0 ? code : sort_names(job);
+  long count = ls_fs_list(fd, &job->bytes, job->args.number[0] != 0 ? LS_FS_TYPES : LS_FS_TYPES_CHEAP);
+  close(fd);
+  if (count < 0)
+    return (int)count;
+  job->args.number[1] = count;
+  return ls_fs_sort(&job->bytes, (size_t)count);
 }
 
 static int push_readdir(lua_State *L, struct ls_fs_job *job) {
@@ -88,7 +26,7 @@ static int push_readdir(lua_State *L, struct ls_fs_job *job) {
   lua_Integer count = job->args.number[1];
   const char *record = ls_buf_bytes(&job->bytes);
   lua_createtable(L, (int)count, 0);
-  for (lua_Integer i = 1; i <= count; i++, record += strlen(record + 1) + 2) {
+  for (lua_Integer i = 1; i <= count; i++, record += ls_fs_record_length(record)) {
     if (types) {
       lua_createtable(L, 0, 2);
       lua_pushstring(L, ls_fs_type_name(DTTOIF((unsigned char)*record)));
@@ -127,6 +65,8 @@ static int make_all(char *path, mode_t mode) {
     code = make_missing(path, mode | S_IWUSR | S_IXUSR); /* so that the next one can be made in it */
     *slash = '/';
   }
+  if (code == -EEXIST)
+    return -ENOTDIR; /* something else stands where a folder should */
   return code != 0 ? code : make_missing(path, mode);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "bind/fs_impl.h"
 #include "loop/loop.h"
 #include "script/runtime.h"
@@ -52,11 +53,13 @@ int ls_fs_file_submit(struct ls_fs_job *job) {
 void ls_fs_file_next(struct ls_fs_file *file) {
   struct ls_list *link;
   file->busy = false;
-  while (!file->busy && (link = ls_list_shift(&file->waiting)) != NULL) {
+  while ((link = ls_list_shift(&file->waiting)) != NULL) {
     struct ls_fs_job *job = ls_container_of(link, struct ls_fs_job, link);
-    job->code = start(job);
-    if (job->code != 0)
-      ls_op_done(&job->op);
+    int status = start(job);
+    if (status == 0)
+      break; /* the pool has it: nothing of it is to be touched */
+    job->code = status;
+    ls_op_done(&job->op);
   }
 }
 
@@ -125,9 +128,12 @@ static int read_all(struct ls_fs_job *job) {
 /* The last line may have no newline. */
 static int read_line(struct ls_fs_job *job) {
   struct ls_buf *ahead = &job->file->ahead;
+  size_t most = (size_t)job->args.number[1];
   size_t looked = 0, length;
   while ((length = line_length(ahead, looked)) == 0) {
     looked = ahead->len;
+    if (looked > most)
+      return LS_ETOOBIG;
     ssize_t n = read_into(job->file->fd, ahead, AHEAD);
     if (n < 0)
       return (int)n;
@@ -136,6 +142,8 @@ static int read_line(struct ls_fs_job *job) {
     job->at_end = looked == 0;
     return take_ahead(job, looked);
   }
+  if (length - 1 > most)
+    return LS_ETOOBIG;
   int code = take_ahead(job, length);
   if (code == 0)
     job->bytes.len--;
@@ -158,7 +166,7 @@ bool ls_fs_push_ahead(lua_State *L, struct ls_fs_file *file, enum ls_fs_want wan
   if (file->busy || ahead->len == 0 || want == LS_FS_ALL)
     return false;
   size_t n = want == LS_FS_LINE ? line_length(ahead, 0) : smaller(most, ahead->len);
-  if (n == 0)
+  if (n == 0 || (want == LS_FS_LINE && n - 1 > most))
     return false;
   lua_pushlstring(L, ls_buf_bytes(ahead), want == LS_FS_LINE ? n - 1 : n);
   ls_buf_consume(ahead, n);
@@ -233,6 +241,22 @@ static int run_sync(struct ls_fs_job *job) {
   return fsync(job->file->fd) == 0 ? 0 : -errno;
 }
 
+static int run_datasync(struct ls_fs_job *job) {
+  return fdatasync(job->file->fd) == 0 ? 0 : -errno;
+}
+
+static int run_chmod(struct ls_fs_job *job) {
+  return fchmod(job->file->fd, (mode_t)job->args.number[0]) == 0 ? 0 : -errno;
+}
+
+static int run_chown(struct ls_fs_job *job) {
+  return fchown(job->file->fd, (uid_t)job->args.number[0], (gid_t)job->args.number[1]) == 0 ? 0 : -errno;
+}
+
+static int run_utime(struct ls_fs_job *job) {
+  return futimens(job->file->fd, job->args.time) == 0 ? 0 : -errno;
+}
+
 /* The descriptor is gone whatever close says. */
 static int run_close(struct ls_fs_job *job) {
   int fd = job->file->fd;
@@ -259,6 +283,15 @@ const struct ls_fs_call ls_fs_file_calls[] = {
     {LS_FS_TYPE("file:truncate"), "truncate", run_truncate, NULL, "n", NULL},
     /* file:sync([callback]) -> true, when what was written is on the disk. */
     {LS_FS_TYPE("file:sync"), "fsync", run_sync, NULL, "", NULL},
+    /* file:datasync([callback]) -> true
+     * As sync, but attributes that reading does not need (times) may come to the disk later. */
+    {LS_FS_TYPE("file:datasync"), "fdatasync", run_datasync, NULL, "", NULL},
+    /* file:chmod(mode [, callback]) -> true. mode: permission bits. */
+    {LS_FS_TYPE("file:chmod"), "fchmod", run_chmod, NULL, "m", NULL},
+    /* file:chown(uid, gid [, callback]) -> true. -1 leaves one as it is. */
+    {LS_FS_TYPE("file:chown"), "fchown", run_chown, NULL, "uu", NULL},
+    /* file:utime(accessed, modified [, callback]) -> true. Seconds since 1970, fractions allowed; nil: now. */
+    {LS_FS_TYPE("file:utime"), "futime", run_utime, NULL, "tt", NULL},
     {.verb = NULL},
 };
 

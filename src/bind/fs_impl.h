@@ -2,8 +2,8 @@
 /* fs: the parts of require "luaserve.fs" and what they share: one kind of job that runs a function on the file lane of
  * the pool and pushes its result.
  *
- * A call is a constant: what a function of the module is named, takes, does on the pool and returns. A job is one run of
- * it. The system calls of one Lua call all happen in one job, so that it costs one thread switch each way. */
+ * A call is a constant: what a function of the module is named, takes, does on the pool and returns. A job is one run
+ * of it. The system calls of one Lua call all happen in one job, so that it costs one thread switch each way. */
 #ifndef LS_BIND_FS_IMPL_H
 #define LS_BIND_FS_IMPL_H
 
@@ -12,6 +12,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "bind/fs_level.h"
 #include "loop/file.h"
 #include "loop/work.h"
 #include "script/op.h"
@@ -79,6 +81,8 @@ struct ls_fs_job {
   bool pinned;             /* counted in fs->pins */
   int code;                /* 0 or a negative code */
   const char *failed;      /* the step that failed; NULL: call->verb */
+  char *where;             /* malloc'ed: the path of what failed in a tree; NULL: args.path */
+  atomic_bool stop;        /* nobody wants it any more: work on trees and copies looks at it and ends */
   /* Results. */
   struct ls_file_read read;
   struct ls_buf bytes;
@@ -108,9 +112,6 @@ void ls_fs_fill_optional(lua_State *L, int index);
  * when no await is possible there. */
 int ls_fs_check_args(lua_State *L, const struct ls_fs_call *call, int first, struct ls_fs_args *args);
 
-/* Raises unless a call can wait here or has a callback, and while the program still runs. Before anything is done. */
-void ls_fs_check_await(lua_State *L, int callback_index, const struct ls_fs_call *call);
-
 /* A job that is not started; file may be NULL. Raises "not enough memory". */
 struct ls_fs_job *ls_fs_job_new(lua_State *L, struct ls_fs *fs, const struct ls_fs_call *call,
                                 const struct ls_fs_args *args, struct ls_fs_file *file);
@@ -135,7 +136,12 @@ static inline int ls_fs_fail(struct ls_fs_job *job, const char *step) {
   return code;
 }
 
-/* Sets the functions of calls (which end with a NULL name) in the table at the top, each with the values fs and call. */
+/* Runs on the pool, between two steps of a long job: 0, or -ECANCELED. */
+static inline int ls_fs_check_stop(struct ls_fs_job *job) {
+  return atomic_load_explicit(&job->stop, memory_order_relaxed) ? -ECANCELED : 0;
+}
+
+/* Sets the functions of calls (a NULL name ends them) in the table at the top. Upvalues: fs, the call. */
 void ls_fs_set_calls(lua_State *L, struct ls_fs *fs, const struct ls_fs_call *calls, lua_CFunction function);
 
 /* Closes fd on the pool: close may wait for a server. */
@@ -157,14 +163,24 @@ int l_fs_read_file(lua_State *L); /* fs_read.c */
 extern const struct ls_fs_call ls_fs_path_calls[];  /* fs_path.c */
 extern const struct ls_fs_call ls_fs_dir_calls[];   /* fs_dir.c */
 extern const struct ls_fs_call ls_fs_tree_calls[];  /* fs_tree.c */
+extern const struct ls_fs_call ls_fs_copy_calls[];  /* fs_copy.c */
 extern const struct ls_fs_call ls_fs_write_calls[]; /* fs_write.c */
 
-/* fs_stat.c: the table that stat gives, and the name of a file's type. */
+int l_fs_walk(lua_State *L); /* fs_walk.c */
+void ls_fs_walk_open(lua_State *L);
+
+int l_fs_watch(lua_State *L); /* fs_watch.c */
+void ls_fs_watch_open(lua_State *L);
+
+/* fs_stat.c: the tables that stat and statfs give, and the name of a file's type. */
 int ls_fs_push_stat(lua_State *L, struct ls_fs_job *job);
+int ls_fs_run_statfs(struct ls_fs_job *job);
+int ls_fs_push_statfs(lua_State *L, struct ls_fs_job *job);
 const char *ls_fs_type_name(mode_t mode);
 
-/* fs_handle.c: fs.open, and the metatable of what it gives. */
+/* fs_handle.c: fs.open, fs.mkstemp, and the metatable of what they give. */
 int l_fs_open(lua_State *L);
+int l_fs_mkstemp(lua_State *L);
 void ls_fs_handle_open(lua_State *L, struct ls_fs *fs);
 
 /* fs_file.c: the open file behind a handle. Its jobs run one after the other, so what it holds is at any time one
@@ -187,7 +203,8 @@ int ls_fs_file_submit(struct ls_fs_job *job);
 /* The file's running job has ended: starts the next one. The caller has a reference. */
 void ls_fs_file_next(struct ls_fs_file *file);
 
-/* What a read wants: args.number[0]; args.number[1] is how much at most for READ_SOME. */
+/* What a read wants: args.number[0]; args.number[1] is how much at most for SOME, how long a LINE may be (else
+ * LS_ETOOBIG, and nothing is taken). */
 enum ls_fs_want { LS_FS_SOME, LS_FS_ALL, LS_FS_LINE };
 
 /* Reads into job->bytes, through file->ahead where lines have been read. Pool. */

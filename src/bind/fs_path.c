@@ -48,6 +48,14 @@ static int run_chown(struct ls_fs_job *job) {
   return result(chown(job->args.path, (uid_t)job->args.number[0], (gid_t)job->args.number[1]));
 }
 
+static int run_lchown(struct ls_fs_job *job) {
+  return result(lchown(job->args.path, (uid_t)job->args.number[0], (gid_t)job->args.number[1]));
+}
+
+static int run_lutime(struct ls_fs_job *job) {
+  return result(utimensat(AT_FDCWD, job->args.path, job->args.time, AT_SYMLINK_NOFOLLOW));
+}
+
 static int run_utime(struct ls_fs_job *job) {
   return result(utimensat(AT_FDCWD, job->args.path, job->args.time, 0));
 }
@@ -120,10 +128,17 @@ const struct ls_fs_call ls_fs_path_calls[] = {
     {LS_FS_TYPE("fs.chmod"), "chmod", run_chmod, NULL, "pm", NULL},
     /* fs.chown(path, uid, gid [, callback]). -1 leaves one as it is. */
     {LS_FS_TYPE("fs.chown"), "chown", run_chown, NULL, "puu", NULL},
+    /* fs.lchown(path, uid, gid [, callback]). Of a link itself. */
+    {LS_FS_TYPE("fs.lchown"), "lchown", run_lchown, NULL, "puu", NULL},
     /* fs.utime(path, accessed, modified [, callback]). Seconds since 1970, fractions allowed; nil: now. */
     {LS_FS_TYPE("fs.utime"), "utime", run_utime, NULL, "ptt", NULL},
-    /* fs.access(path, mode [, callback]) -> true, or nil, "EACCES: ...", "EACCES". mode: any of r, w, x; "" asks whether
-     * it exists. What it says may be out of date at once: rather open the file and see.
+    /* fs.lutime(path, accessed, modified [, callback]). Of a link itself. */
+    {LS_FS_TYPE("fs.lutime"), "lutime", run_lutime, NULL, "ptt", NULL},
+    /* fs.statfs(path [, callback]) -> table: what ls_fs_push_statfs says, of the file system that path is on.
+     *   local disk = fs.statfs("/var"); print(disk.available * disk.block_size) */
+    {LS_FS_TYPE("fs.statfs"), "statfs", ls_fs_run_statfs, ls_fs_push_statfs, "p", NULL},
+    /* fs.access(path, mode [, callback]) -> true, or nil, "EACCES: ...", "EACCES". mode: any of r, w, x; "" asks
+     * whether it exists. What it says may be out of date at once: rather open the file and see.
      *   fs.access("data", "rw") */
     {LS_FS_TYPE("fs.access"), "access", run_access, NULL, "pa", NULL},
     /* fs.mkdtemp(prefix [, callback]) -> string: the path of a new folder that only this user can enter.

@@ -67,7 +67,7 @@ int l_fs_read_file(lua_State *L) {
     ls_options_check(L, 2, read_file_call.type.name, known);
     max_bytes = (uint64_t)ls_option_integer(L, 2, "max_bytes", 1, LUA_MAXINTEGER, 0);
   }
-  ls_fs_check_await(L, 3, &read_file_call);
+  ls_op_check(L, 3, read_file_call.type.name);
   struct ls_fs *fs = ls_fs_of(L);
   struct ls_file_read read;
   ls_file_read_init(&read, (char *)(uintptr_t)path, max_bytes);

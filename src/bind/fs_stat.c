@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The table that fs.stat, fs.lstat and file:stat give. */
+/* The tables that fs.stat, fs.lstat, file:stat and fs.statfs give. */
+#include <sys/vfs.h>
+
 #include "bind/fs_impl.h"
 
 const char *ls_fs_type_name(mode_t mode) {
@@ -51,5 +53,31 @@ int ls_fs_push_stat(lua_State *L, struct ls_fs_job *job) {
   set_time(L, "modified", st->st_mtim);
   set_time(L, "accessed", st->st_atim);
   set_time(L, "changed", st->st_ctim);
+  return 1;
+}
+
+/* The struct is in job->bytes: no other job needs room for it. */
+int ls_fs_run_statfs(struct ls_fs_job *job) {
+  struct statfs st;
+  int status;
+  do {
+    status = statfs(job->args.path, &st);
+  } while (status != 0 && errno == EINTR);
+  return status != 0 ? -errno : ls_buf_append(&job->bytes, &st, sizeof st);
+}
+
+/* {type= (a number that the kernel gives the kind of file system), block_size= (bytes), blocks=, free=, available=
+ * (blocks: in all, free, and free for other users than root), files=, files_free= (inodes)} */
+int ls_fs_push_statfs(lua_State *L, struct ls_fs_job *job) {
+  struct statfs st;
+  memcpy(&st, ls_buf_bytes(&job->bytes), sizeof st);
+  lua_createtable(L, 0, 7);
+  set_integer(L, "type", (lua_Integer)st.f_type);
+  set_integer(L, "block_size", (lua_Integer)st.f_bsize);
+  set_integer(L, "blocks", (lua_Integer)st.f_blocks);
+  set_integer(L, "free", (lua_Integer)st.f_bfree);
+  set_integer(L, "available", (lua_Integer)st.f_bavail);
+  set_integer(L, "files", (lua_Integer)st.f_files);
+  set_integer(L, "files_free", (lua_Integer)st.f_ffree);
   return 1;
 }

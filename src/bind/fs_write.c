@@ -22,7 +22,7 @@ static mode_t mode_of(const struct ls_fs_job *job) {
   return job->args.number[MODE] >= 0 ? (mode_t)job->args.number[MODE] : DEFAULT_MODE;
 }
 
-/* Writes, syncs where that is wanted, and closes in any case. A failing close may be the only news of a failed write. */
+/* Writes, syncs where that is wanted, and closes in any case. A failing close may be the only news of a failure. */
 static int fill(struct ls_fs_job *job, int fd, bool sync) {
   int code = 0;
   if (ls_fs_write(fd, job->args.data, job->args.size) != 0)
@@ -136,7 +136,7 @@ static const char *const append_file_options[] = {"exclusive", "mode", "sync", N
 const struct ls_fs_call ls_fs_write_calls[] = {
     /* fs.write_file(path, data [, options] [, callback])
      * Makes or replaces a file. mode: permission bits of a new one, less the umask; 0666. exclusive = true: it must not
-     * exist (EEXIST). sync = true: the bytes are on the disk when it returns. atomic = true: sync, and whoever opens the
+     * exist (EEXIST). sync = true: the bytes are on the disk when it returns. atomic = true: sync, and who opens the
      * path finds all old bytes or all new ones; the file's permissions stay, but it is a new file: other names of the
      * old one keep the old bytes, and a symbolic link is replaced. Without atomic a failure can leave a part.
      *   fs.write_file("state.json", text, {atomic = true}) */

@@ -89,6 +89,14 @@ static void free_if_over(struct ls_http_server *server) {
   free(server);
 }
 
+void ls_http_server_settle(struct ls_http_server *server) {
+  struct ls_runtime *rt = server->module->rt;
+  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) || rt->exiting)
+    return;
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, server->self);
+  server->self = LUA_NOREF;
+}
+
 static bool any_listens(const struct ls_http_module *module) {
   for (const struct ls_list *link = module->servers.next; link != &module->servers; link = link->next)
     if (ls_container_of(link, struct ls_http_server, link)->listening)
@@ -102,8 +110,7 @@ static void tell_closed(struct ls_http_server *server) {
   struct ls_list *link;
   while ((link = ls_list_shift(&server->closers)) != NULL)
     ls_op_done(&ls_container_of(link, struct closer, link)->op);
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, server->self);
-  server->self = LUA_NOREF;
+  ls_http_server_settle(server);
   if (module->on_shut_down != NULL && !any_listens(module)) {
     void (*done)(struct ls_runtime * rt) = module->on_shut_down;
     module->on_shut_down = NULL;

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "bind/http_impl.h"
 #include "http/head.h"
-#include "http/url.h"
 #include "script/runtime.h"
 #include "script/seal.h"
 #include "script/task.h"
@@ -36,6 +35,7 @@ static void log_call(const struct ls_call *call, enum ls_log_level level, const 
 static void pool(struct ls_call *call) {
   ls_list_remove(&call->link);
   ls_list_push_front(&call->module->idle_calls, &call->link);
+  ls_http_server_settle(call->server);
 }
 
 static void wake_all(struct ls_call *call, int status) {
@@ -68,11 +68,28 @@ static void end(struct ls_call *call) {
     pool(call);
 }
 
+/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. */
+static bool is_body_failed(const struct ls_call *call) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  return exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
+}
+
+/* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
+static enum ls_log_level level_of(const struct ls_call *call) {
+  return call->gone || is_body_failed(call) ? LS_LOG_INFO : LS_LOG_ERROR;
+}
+
+/* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
+static void answer_error(struct ls_call *call) {
+  ls_response_fail(call->request, is_body_failed(call) ? call->request->exchange.failure_status : 500, NULL);
+  ls_call_on_finish(call);
+}
+
 static void answer_nobody_gave(struct ls_call *call) {
   char text[LUA_IDSIZE + 64];
   snprintf(text, sizeof text, "the handler (%s) ended without answering", call->server->where);
-  log_call(call, LS_LOG_ERROR, text);
-  ls_response_fail(call->request, 500, "Internal Server Error");
+  log_call(call, level_of(call), text);
+  answer_error(call);
 }
 
 void ls_call_settle(struct ls_call *call) {
@@ -80,10 +97,11 @@ void ls_call_settle(struct ls_call *call) {
     return;
   if (call->request == NULL || call->task != NULL || !ls_list_is_empty(&call->scope.members))
     return;
-  if (!call->gone && !is_finished(call)) {
-    if (call->later)
+  if (!is_finished(call)) {
+    if (call->later) /* also when the client has left: who holds res is told so, not that the request has ended */
       return;
-    answer_nobody_gave(call);
+    if (!call->gone)
+      answer_nobody_gave(call);
   }
   end(call);
 }
@@ -103,16 +121,15 @@ static void on_scope_empty(struct ls_scope *scope) {
 
 static void on_scope_error(struct ls_scope *scope) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  if (call->request != NULL && !call->gone)
-    ls_response_fail(call->request, 500, "Internal Server Error");
+  if (call->request != NULL && !call->gone && !is_finished(call))
+    answer_error(call);
 }
 
 static void log_error(struct ls_call *call, lua_State *L) {
   const char *text = L != NULL ? ls_task_push_error(call->task, L) : "not enough memory";
   char what[512];
   ls_call_describe(call, what, sizeof what);
-  enum ls_log_level level = call->gone ? LS_LOG_INFO : LS_LOG_ERROR; /* a client cannot flood the log by leaving */
-  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
+  ls_log_write(call->module->rt->loop->log, level_of(call), "%s: %s", what, text);
 }
 
 static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
@@ -125,7 +142,7 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
   if (L == NULL || !ls_task_is_cancellation(L, -1))
     log_error(call, L);
   call->task = NULL;
-  ls_response_fail(call->request, 500, "Internal Server Error");
+  answer_error(call);
   cancel(call);
 }
 
@@ -133,7 +150,7 @@ static void on_timeout(struct ls_timer *timer) {
   struct ls_call *call = ls_container_of(timer, struct ls_call, timer);
   if (!is_finished(call)) {
     log_call(call, LS_LOG_WARN, "no answer within handler_timeout");
-    ls_response_fail(call->request, 504, "Gateway Timeout");
+    ls_response_fail(call->request, 504, NULL);
   }
   cancel(call);
 }
@@ -205,36 +222,16 @@ static struct ls_call *take(struct ls_http_server *server) {
   return call;
 }
 
-static void refuse(struct ls_request *request, int status, const char *text) {
-  ls_response_fail(request, status, text);
+static void refuse(struct ls_request *request, int status) {
+  ls_response_fail(request, status, NULL);
   ls_request_release(request);
-}
-
-/* A path that cannot be taken apart later is refused before a handler sees it. */
-static bool is_path_sound(const struct ls_request *request) {
-  struct ls_slice target = ls_head_url(&request->exchange.head);
-  if (memchr(target.ptr, '%', target.len) == NULL)
-    return true;
-  struct ls_url url;
-  char scratch[2048];
-  if (ls_url_split(target, &url) != 0)
-    return false;
-  char *out = url.path.len <= sizeof scratch ? scratch : malloc(url.path.len);
-  bool sound = out != NULL && ls_url_normalise(url.path, out) >= 0;
-  if (out != scratch)
-    free(out);
-  return sound;
 }
 
 void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   request->user = NULL;
-  if (!is_path_sound(request)) {
-    refuse(request, 400, "Bad Request");
-    return;
-  }
   struct ls_call *call = take(server);
   if (call == NULL) {
-    refuse(request, 503, "Service Unavailable");
+    refuse(request, 503);
     return;
   }
   struct ls_runtime *rt = server->module->rt;
@@ -248,7 +245,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->task = ls_task_take(rt, &call->scope, false);
   if (call->task == NULL) {
     pool(call);
-    refuse(request, 503, "Service Unavailable");
+    refuse(request, 503);
     return;
   }
   call->request = request;
@@ -375,29 +372,43 @@ void ls_call_on_finish(struct ls_call *call) {
 
 /* ---- the client leaves ---- */
 
-static int k_close_functions(lua_State *L, int status, lua_KContext next) {
-  (void)status;
-  for (lua_Integer i = (lua_Integer)next; lua_rawgeti(L, 2, i) != LUA_TNIL; i++)
-    lua_callk(L, 0, 0, (lua_KContext)(i + 1), k_close_functions);
+static int k_close_function(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
   return 0;
 }
 
-static int l_close_functions(lua_State *L) {
+/* Each function has a task of its own, so that one that raises or waits is not in the way of the next. */
+static int l_close_function(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->close_ref);
-  luaL_unref(L, LUA_REGISTRYINDEX, call->close_ref);
-  call->close_ref = LUA_NOREF;
-  return k_close_functions(L, LUA_OK, 1);
+  lua_rawgeti(L, 2, 1);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    lua_rawseti(L, 2, i);
+  }
+  if (count > 1) {
+    ls_call_run_close_functions(call);
+  } else {
+    luaL_unref(L, LUA_REGISTRYINDEX, call->close_ref);
+    call->close_ref = LUA_NOREF;
+  }
+  call->module->rt->running->shield = 0;
+  lua_callk(L, 0, 0, 0, k_close_function);
+  return 0;
 }
 
+/* Shielded until it has begun: a handler that fails because the client has left must not take these along. */
 void ls_call_run_close_functions(struct ls_call *call) {
   if (call->close_ref == LUA_NOREF)
     return;
   struct ls_task *task = ls_task_take(call->module->rt, &call->scope, true);
-  if (task == NULL)
+  if (task == NULL) {
     log_call(call, LS_LOG_ERROR, "out of memory: the functions of req:on_close are not called");
-  else
-    ls_task_start_c(task, l_close_functions, call, ls_task_end_logged);
+    return;
+  }
+  task->shield = 1;
+  ls_task_start_c(task, l_close_function, call, ls_task_end_logged);
 }
 
 void ls_call_on_gone(struct ls_call *call) {

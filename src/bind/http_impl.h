@@ -47,7 +47,7 @@ struct ls_http_server {
   struct ls_list closers; /* waits of server:close */
   uint64_t handler_timeout;
   int handler; /* registry reference; LUA_NOREF once the userdata is gone */
-  int self;    /* registry reference of the userdata from listen until it has closed */
+  int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
   bool is_unix;
   bool listening;
@@ -56,6 +56,10 @@ struct ls_http_server {
   bool orphaned;               /* the userdata is gone */
   char where[LUA_IDSIZE + 16]; /* the handler's definition: "app.lua:12" */
 };
+
+/* The server has closed or a call has ended: lets the userdata go when both is so. Handlers may outlive the server's
+ * connections, and need it until they have ended. */
+void ls_http_server_settle(struct ls_http_server *server);
 
 /* ---- waits ---- */
 

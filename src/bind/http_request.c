@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* http_request: req: what the client asked for. Bytes become Lua strings only where a handler looks. */
-#include <netinet/in.h>
 #include <string.h>
 
 #include "bind/http_impl.h"
@@ -93,20 +92,16 @@ static int get_version(lua_State *L, struct ls_call *call) {
 }
 
 static int get_remote_address(lua_State *L, struct ls_call *call) {
-  char text[INET6_ADDRSTRLEN];
-  int port;
-  if (ls_request_peer(call->request, text, sizeof text, &port) == 0)
-    lua_pushstring(L, text);
+  if (ls_request_learn_peer(call->request))
+    lua_pushstring(L, call->request->peer);
   else
     lua_pushnil(L);
   return 1;
 }
 
 static int get_remote_port(lua_State *L, struct ls_call *call) {
-  char text[INET6_ADDRSTRLEN];
-  int port;
-  if (ls_request_peer(call->request, text, sizeof text, &port) == 0)
-    lua_pushinteger(L, port);
+  if (ls_request_learn_peer(call->request))
+    lua_pushinteger(L, call->request->peer_port);
   else
     lua_pushnil(L);
   return 1;

@@ -41,8 +41,6 @@ int ls_http_push_sent(lua_State *L, int status) {
     return push_closed(L);
   case LS_ESTATE:
     return luaL_error(L, "the response has been sent already");
-  case LS_ELENGTH:
-    return luaL_error(L, "the body of the response is not as long as its content-length says");
   case LS_EHEADER:
     return luaL_error(L, "invalid value for header 'content-length'");
   case -EINVAL:
@@ -55,9 +53,23 @@ int ls_http_push_sent(lua_State *L, int status) {
   }
 }
 
+/* As ls_http_push_sent, after writing len bytes or (-1) the end. */
+static int push_written(lua_State *L, const struct ls_call *call, int status, int64_t len) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  if (status != LS_ELENGTH)
+    return ls_http_push_sent(L, status);
+  lua_Integer promised = (lua_Integer)exchange->response_length;
+  lua_Integer sent = promised - (lua_Integer)exchange->response_left;
+  if (len >= 0)
+    return luaL_error(L, "%I bytes after %I are more body than the content-length of %I says", (LUAI_UACINT)len,
+                      (LUAI_UACINT)sent, (LUAI_UACINT)promised);
+  return luaL_error(L, "the body ends after %I bytes, its content-length is %I", (LUAI_UACINT)sent,
+                    (LUAI_UACINT)promised);
+}
+
 /* The results first, because the call may end with the response. */
 static int finish(lua_State *L, struct ls_call *call, int status) {
-  int results = ls_http_push_sent(L, status);
+  int results = push_written(L, call, status, -1);
   ls_call_on_finish(call);
   ls_call_settle(call);
   return results;
@@ -222,14 +234,12 @@ static int l_write(lua_State *L) {
   struct ls_slice chunk = check_slice(L, 2);
   if (call->gone)
     return push_closed(L);
-  bool calls_back = lua_isfunction(L, 3);
-  struct ls_wait *wait = calls_back ? ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type) : NULL;
   int status = ls_response_write(call->request, chunk.ptr, chunk.len);
-  if (status != 1 && !calls_back)
-    return ls_http_push_sent(L, status);
-  if (wait == NULL)
-    wait = ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type);
-  wait->status = status;
+  bool misused = status < 0 && status != LS_ECLOSED;
+  if (misused || (status != 1 && !lua_isfunction(L, 3)))
+    return push_written(L, call, status, (int64_t)chunk.len);
+  struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type);
+  wait->status = status == 1 ? 0 : status;
   if (status == 1)
     ls_list_push(&call->waits, &wait->link);
   else
@@ -252,7 +262,9 @@ static int l_finish(lua_State *L) {
   if (has_chunk && !is_head_sent(call))
     return answer(L, call, chunk);
   int status = has_chunk ? ls_response_write(call->request, chunk.ptr, chunk.len) : 0;
-  return finish(L, call, status < 0 ? status : ls_response_finish(call->request));
+  if (status < 0)
+    return push_written(L, call, status, (int64_t)chunk.len);
+  return finish(L, call, ls_response_finish(call->request));
 }
 
 /* (body) or (status, body): takes the status and leaves the body at index 2. */
@@ -307,6 +319,7 @@ static int l_json(lua_State *L) {
   ls_http_push_json(L, call->module, true);
   lua_pushvalue(L, 2);
   lua_call(L, 1, 2);
+  call = check(L); /* metamethods have run: the request may have ended */
   if (!lua_isstring(L, 3))
     return luaL_error(L, "res:json: %s", luaL_tolstring(L, 4, NULL));
   ls_http_default_type(L, call, "application/json");

@@ -22,7 +22,7 @@ struct send_file {
   struct ls_http_module *module;
   struct ls_call *call;
   uint64_t generation;
-  const char *type; /* Content-Type */
+  const char *type; /* Content-Type; behind the path */
   int status;
   char path[];
 };
@@ -110,11 +110,14 @@ static void on_read(struct ls_work *work) {
   ls_op_done(&file->op);
 }
 
-static struct send_file *new_send_file(lua_State *L, struct ls_call *call, const char *path) {
-  size_t size = strlen(path) + 1;
-  struct send_file *file = ls_op_alloc(L, sizeof *file + size);
+/* content_type NULL: by the path. */
+static struct send_file *new_send_file(lua_State *L, struct ls_call *call, const char *path, const char *content_type) {
+  if (content_type == NULL)
+    content_type = type_of(path);
+  size_t size = strlen(path) + 1, type_size = strlen(content_type) + 1;
+  struct send_file *file = ls_op_alloc(L, sizeof *file + size + type_size);
   memcpy(file->path, path, size);
-  file->type = type_of(path);
+  file->type = memcpy(file->path + size, content_type, type_size);
   file->call = call;
   file->generation = call->generation;
   file->module = call->module;
@@ -144,10 +147,10 @@ int ls_http_l_send_file(lua_State *L) {
     ls_options_check(L, 3, "res:send_file", known);
     content_type = ls_option_string(L, 3, "content_type", NULL);
   }
+  if (content_type != NULL && !ls_field_value_is_valid(ls_slice_of(content_type)))
+    return luaL_error(L, "res:send_file: the content_type contains CR, LF, NUL or another control character");
   check_unanswered(L, call);
-  if (content_type != NULL)
-    ls_http_default_type(L, call, content_type);
-  struct send_file *file = new_send_file(L, call, path);
+  struct send_file *file = new_send_file(L, call, path, content_type);
   file->status = ls_file_read_cached(&call->module->files, &file->read);
   if (file->status == -EAGAIN) {
     file->status = 0;

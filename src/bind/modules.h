@@ -13,6 +13,7 @@ int luaopen_luaserve_fs(lua_State *L);
 int luaopen_luaserve_http(lua_State *L);
 int luaopen_luaserve_json(lua_State *L);
 int luaopen_luaserve_net(lua_State *L);
+int luaopen_luaserve_process(lua_State *L);
 int luaopen_luaserve_task(lua_State *L);
 int luaopen_luaserve_timer(lua_State *L);
 

@@ -268,8 +268,10 @@ static void open_server_type(lua_State *L) {
 }
 
 int luaopen_luaserve_net(lua_State *L) {
-  static const luaL_Reg functions[] = {{"connect", ls_net_l_connect}, {"listen", l_listen}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"connect", ls_net_l_connect}, {"listen", l_listen}, {"udp", ls_net_l_udp}, {NULL, NULL}};
   ls_net_socket_open_type(L);
+  ls_net_udp_open_type(L);
   open_server_type(L);
   luaL_newlib(L, functions);
   return 1;

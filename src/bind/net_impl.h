@@ -14,11 +14,13 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "loop/lookup.h"
 #include "loop/stream.h"
 #include "loop/timer.h"
 #include "script/op.h"
 
 struct ls_net_server;
+struct ls_loop;
 struct ls_net_wait;
 struct ls_runtime;
 struct ls_task;
@@ -102,11 +104,28 @@ int ls_net_l_read_all(lua_State *L);
 int ls_net_l_read_exactly(lua_State *L);
 int ls_net_l_read_until(lua_State *L);
 
-/* net.connect, in net_connect.c. */
+/* net.connect, in net_connect.c; net.udp, in net_udp.c. */
 int ls_net_l_connect(lua_State *L);
+int ls_net_l_udp(lua_State *L);
 
-/* Makes the metatable. */
+/* Make the metatables. */
 void ls_net_socket_open_type(lua_State *L);
+void ls_net_udp_open_type(lua_State *L);
+
+/* A name on its way to addresses, in net_name.c. */
+struct ls_net_name {
+  struct ls_lookup lookup;
+  void *owner; /* NULL: dropped while it ran */
+  void (*on_found)(void *owner);
+  bool running;
+};
+
+/* NULL: out of memory. on_found: the lookup has ended, lookup.status tells how; the loop drains after it. */
+struct ls_net_name *ls_net_name_new(const char *host, int family, void *owner, void (*on_found)(void *owner));
+/* 0, or a negative code: then on_found does not come. */
+int ls_net_name_start(struct ls_net_name *name, struct ls_loop *loop);
+/* on_found does not come any more. name may be NULL. */
+void ls_net_name_drop(struct ls_net_name *name);
 
 /* "127.0.0.1:80", "[::1]:80" or a path. */
 void ls_net_address_format(const struct ls_net_address *address, char *text, size_t size);

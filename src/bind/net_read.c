@@ -22,7 +22,7 @@
 enum read_mode { READ_SOME, READ_EXACTLY, READ_UNTIL, READ_LINE, READ_ALL };
 
 struct read {
-  struct ls_net_wait wait;
+  struct ls_net_wait wait; /* first: it is allocated and freed as one */
   enum read_mode mode;
   size_t limit;      /* bytes to return: at most, for READ_EXACTLY exactly */
   size_t scanned;    /* READ_UNTIL: the delimiter does not begin before */
@@ -31,6 +31,10 @@ struct read {
   size_t delimiter_size;
   char delimiter[];
 };
+
+static struct read *read_of(struct ls_net_wait *wait) {
+  return ls_container_of(wait, struct read, wait);
+}
 
 static bool take(struct read *read, size_t n, size_t skip) {
   read->take = n;
@@ -95,7 +99,7 @@ static bool look(struct read *read) {
 
 static void try_reader(struct ls_net_socket *socket) {
   struct ls_net_wait *wait = socket->reader;
-  if (ls_net_is_waiting(wait) && look((struct read *)wait))
+  if (ls_net_is_waiting(wait) && look(read_of(wait)))
     ls_net_wait_end(wait, wait->status);
 }
 
@@ -139,7 +143,7 @@ static int push_read_failure(lua_State *L, const struct read *read) {
 }
 
 static int push_read(lua_State *L, struct ls_op *op) {
-  struct read *read = (struct read *)ls_container_of(op, struct ls_net_wait, op);
+  struct read *read = read_of(ls_container_of(op, struct ls_net_wait, op));
   struct ls_net_socket *socket = read->wait.socket;
   ls_net_wait_leave(&read->wait);
   if (read->wait.status != 0)
@@ -168,7 +172,8 @@ static int start_read(lua_State *L, enum read_mode mode, size_t limit, struct ls
     return luaL_error(L, "socket:lines: the socket is closed");
   if (socket->stream.closing)
     return ls_net_push_failure(L, socket, LS_ECLOSED, "read");
-  struct read *read = (struct read *)ls_net_wait_new(L, sizeof *read + delimiter.len, &type, socket, &socket->reader);
+  size_t size = sizeof(struct read) + delimiter.len;
+  struct read *read = read_of(ls_net_wait_new(L, size, &type, socket, &socket->reader));
   read->mode = mode;
   read->limit = limit;
   read->delimiter_size = delimiter.len;

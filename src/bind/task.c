@@ -127,7 +127,7 @@ static int push_join(lua_State *L, struct ls_op *op) {
   int results = handle->results;
   int outcome = lua_getiuservalue(L, -1, 1);
   if (handle->status != LUA_OK) {
-    if (outcome == LUA_TNIL)
+    if (outcome == LUA_TNIL && handle->status == LUA_ERRMEM)
       lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
@@ -159,11 +159,12 @@ static int l_join(lua_State *L) {
   ls_op_check(L, 2, type.name);
   if (handle->task != NULL && handle->task == handle->rt->running)
     return luaL_error(L, "a task cannot join itself");
+  lua_pushvalue(L, 1);
+  int self = luaL_ref(L, LUA_REGISTRYINDEX);
   struct join *join = ls_op_alloc(L, sizeof *join);
   ls_op_init(L, &join->op, &type);
   ls_list_init(&join->link);
-  lua_pushvalue(L, 1);
-  join->handle = luaL_ref(L, LUA_REGISTRYINDEX);
+  join->handle = self;
   if (handle->task != NULL)
     ls_list_push(&handle->joins, &join->link);
   else
@@ -212,8 +213,7 @@ static int l_can_await(lua_State *L) {
 
 static int k_shielded(lua_State *L, int status, lua_KContext context) {
   struct ls_task *task = ls_runtime_of(L)->running;
-  (void)context;
-  task->shield--;
+  task->shield = (unsigned)context; /* not one less: a generator may have been left within */
   if (status != LUA_OK && status != LUA_YIELD)
     return lua_error(L);
   ls_task_check_cancel(L);
@@ -221,14 +221,14 @@ static int k_shielded(lua_State *L, int status, lua_KContext context) {
 }
 
 /* task.shield(fn, ...) -> what fn returned
- * A cancellation that comes while fn(...) runs is delivered after it. */
+ * A cancellation that comes while fn(...) runs is delivered after it. In a generator the shield ends where it yields. */
 static int l_shield(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   struct ls_task *task = ls_runtime_of(L)->running;
   if (task == NULL)
     return luaL_error(L, "task.shield: no task is running");
-  task->shield++;
-  return k_shielded(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, 0, k_shielded), 0);
+  lua_KContext outer = task->shield++;
+  return k_shielded(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, outer, k_shielded), outer);
 }
 
 int luaopen_luaserve_task(lua_State *L) {

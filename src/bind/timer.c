@@ -15,6 +15,7 @@
 
 #define TIMER "luaserve.timer"
 #define IMMEDIATE "luaserve.immediate"
+#define MAX_ARGUMENTS 1000             /* a userdata has less than 2^16 user values */
 #define MIN_DELAY_NS UINT64_C(1000000) /* a zero delay would otherwise run again in the same pass */
 
 /* ---- sleep ---- */
@@ -122,6 +123,8 @@ static void run_handle(struct ls_ready *ready) {
   struct ls_task *task = ls_task_take(handle->rt, handle->scope, true);
   if (task == NULL) {
     ls_log_write(handle->rt->loop->log, LS_LOG_ERROR, "out of memory: a timer's function is not called");
+    if (!handle->repeats)
+      deactivate(handle);
     return;
   }
   ls_task_run_c(task, l_call, handle, ls_task_end_logged);
@@ -142,6 +145,8 @@ static void on_fire(struct ls_timer *timer) {
 
 static int activate(lua_State *L, struct handle *handle, int index) {
   struct ls_runtime *rt = handle->rt;
+  if (rt->exiting)
+    return luaL_error(L, "a timer cannot start: the program is ending");
   if (is_active(handle))
     deactivate(handle);
   lua_pushvalue(L, index);
@@ -163,6 +168,7 @@ static int start_handle(lua_State *L, bool repeats) {
   uint64_t delay = ls_check_seconds(L, 1, MIN_DELAY_NS);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   int arguments = lua_gettop(L) - 2;
+  luaL_argcheck(L, arguments <= MAX_ARGUMENTS, 2 + MAX_ARGUMENTS, "too many arguments");
   struct ls_runtime *rt = ls_runtime_of(L);
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, arguments + 1);
   *handle = (struct handle){.rt = rt, .self = LUA_NOREF, .arguments = arguments, .delay = delay, .repeats = repeats};
@@ -229,11 +235,14 @@ static int l_timer_tostring(lua_State *L) {
   return 1;
 }
 
-/* Only at the end of the runtime can one be collected while it is active. */
+/* Only at the end of the runtime can one be collected while it is active: its scope is not to hear of it then. */
 static int l_timer_gc(lua_State *L) {
   struct handle *handle = check_handle(L);
-  if (is_active(handle))
-    deactivate(handle);
+  if (!is_active(handle))
+    return 0;
+  ls_list_remove(&handle->member.link);
+  handle->member.scope = NULL;
+  deactivate(handle);
   return 0;
 }
 
@@ -263,10 +272,26 @@ static int l_next_tick(lua_State *L) {
   return 0;
 }
 
+/* A userdata that knows its task, and the task it, until either goes. */
 struct immediate {
-  struct ls_task *task;
-  uint32_t generation;
+  struct ls_task *task; /* NULL once it has ended or was cancelled */
 };
+
+static void on_immediate_end(struct ls_task *task, lua_State *L, int status) {
+  struct immediate *immediate = task->data;
+  if (immediate != NULL)
+    immediate->task = NULL;
+  task->data = NULL;
+  ls_task_end_logged(task, L, status);
+}
+
+static int l_immediate_gc(lua_State *L) {
+  struct immediate *immediate = luaL_checkudata(L, 1, IMMEDIATE);
+  if (immediate->task != NULL)
+    immediate->task->data = NULL;
+  immediate->task = NULL;
+  return 0;
+}
 
 /* timer.immediate(fn, ...) -> immediate
  * Calls fn(...) after this turn's I/O; from within an immediate, in the next turn. */
@@ -278,18 +303,20 @@ static int l_immediate(lua_State *L) {
   lua_insert(L, 1);
   struct ls_task *task = make_task(L, 2);
   immediate->task = task;
-  immediate->generation = task->generation;
-  ls_task_start(task, LS_TASK_IMMEDIATE, ls_task_end_logged);
+  task->data = immediate;
+  ls_task_start(task, LS_TASK_IMMEDIATE, on_immediate_end);
   return 1;
 }
 
+/* immediate:cancel() -> whether it was still to run. What has begun goes on. */
 static int l_immediate_cancel(lua_State *L) {
   struct immediate *immediate = luaL_checkudata(L, 1, IMMEDIATE);
   struct ls_task *task = immediate->task;
-  bool pending = task != NULL && task->generation == immediate->generation && ls_ready_is_queued(&task->ready);
-  immediate->task = NULL;
-  if (pending)
+  bool pending = task != NULL && !task->started;
+  if (pending) {
+    immediate->task = NULL;
     ls_task_drop(task);
+  }
   lua_pushboolean(L, pending);
   return 1;
 }
@@ -302,7 +329,8 @@ int luaopen_luaserve_timer(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", l_timer_gc}, {"__tostring", l_timer_tostring}, {NULL, NULL}};
   static const luaL_Reg immediate_methods[] = {{"cancel", l_immediate_cancel}, {NULL, NULL}};
   ls_handle_type(L, TIMER, methods, metamethods);
-  ls_handle_type(L, IMMEDIATE, immediate_methods, NULL);
+  static const luaL_Reg immediate_metamethods[] = {{"__gc", l_immediate_gc}, {NULL, NULL}};
+  ls_handle_type(L, IMMEDIATE, immediate_methods, immediate_metamethods);
   luaL_newlib(L, functions);
   return 1;
 }

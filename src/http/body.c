@@ -42,11 +42,24 @@ static int hex_of(char c) {
   return -1;
 }
 
+/* A byte of an extension or a trailer, or a zero in front of a size. */
+static int spend(struct ls_body *body, char c) {
+  if (!ls_field_value_is_valid(ls_slice(&c, 1)))
+    return LS_EPROTO;
+  if (body->spare == 0)
+    return LS_ETOOBIG;
+  body->spare--;
+  return 0;
+}
+
+/* Zeros in front cost what an extension costs: there may be any number of them. */
 static int on_size(struct ls_body *body, char c) {
   int digit = hex_of(c);
   if (digit >= 0) {
     if (body->left > UINT64_MAX >> 4)
       return LS_EPROTO;
+    if (body->left == 0 && body->state == SIZE && spend(body, c) != 0)
+      return LS_ETOOBIG;
     body->left = body->left << 4 | (unsigned)digit;
     body->state = SIZE;
     return 0;
@@ -54,16 +67,6 @@ static int on_size(struct ls_body *body, char c) {
   if (body->state == SIZE_FIRST || (c != ';' && c != '\r'))
     return LS_EPROTO;
   body->state = c == ';' ? EXTENSION : body->left == 0 ? LAST_LF : SIZE_LF;
-  return 0;
-}
-
-/* A byte of an extension or a trailer. */
-static int spend(struct ls_body *body, char c) {
-  if (!ls_field_value_is_valid(ls_slice(&c, 1)))
-    return LS_EPROTO;
-  if (body->spare == 0)
-    return LS_ETOOBIG;
-  body->spare--;
   return 0;
 }
 

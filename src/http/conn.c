@@ -75,6 +75,7 @@ static void end_exchange(struct ls_exchange *exchange, void (*tell)(struct ls_ex
     ls_list_remove(&exchange->link);
     conn->count--;
   }
+  conn->waiting -= exchange->out.len;
   if (exchange->out.cap != 0)
     ls_buf_pool_give(conn->pool, &exchange->out);
   exchange->conn = NULL;
@@ -269,7 +270,7 @@ static size_t feed_head(struct ls_conn *conn, const char *bytes, size_t len, boo
 }
 
 static bool can_begin(const struct ls_conn *conn) {
-  return conn->count < conn->limits->max_pipeline && held_output(conn) <= conn->limits->out_high;
+  return conn->count < conn->limits->max_pipeline && held_output(conn) + conn->waiting <= conn->limits->out_high;
 }
 
 /* Empty lines before a request are ignored (RFC 9112 2.2). */
@@ -351,6 +352,7 @@ int ls_conn_keep(struct ls_conn *conn) {
 static void move_output(struct ls_conn *conn, struct ls_exchange *exchange) {
   if (exchange->out.len == 0)
     return;
+  conn->waiting -= exchange->out.len;
   if (conn->out.len == 0) {
     ls_buf_pool_give(conn->pool, &conn->out);
     conn->out = exchange->out;

@@ -93,7 +93,9 @@ struct ls_exchange {
   uint8_t response_framing; /* response.c's */
   bool close_after;         /* this response is the connection's last */
   bool wants_drain;         /* a write said wait: on_drain is due */
-  uint64_t response_left;   /* body bytes still owed under Content-Length */
+  uint64_t response_length; /* body bytes promised by Content-Length */
+  uint64_t response_left;   /* of them, still owed */
+  uint64_t response_bytes;  /* of the response so far, head and body, as they go to the client */
   int status;               /* sent; 0: none yet */
 };
 
@@ -111,6 +113,7 @@ struct ls_conn {
   struct ls_buf rest;          /* read, not parsed: the pipeline or the output was full */
   struct ls_buf out;           /* to send now */
   uint64_t unsent;             /* bytes the owner has taken from out and not reported with ls_conn_sent */
+  uint64_t waiting;            /* bytes in the out of exchanges that are not the first */
   uint64_t discard_left;       /* bytes of an unread body that may still be thrown away before the connection closes */
   uint8_t phase;               /* conn.c's: what the next byte belongs to */
   bool last;                   /* no request after the one being read, or after those under way */
@@ -185,7 +188,7 @@ void ls_exchange_dispose(struct ls_exchange *exchange);
 int ls_exchange_respond(struct ls_exchange *exchange, int status, const struct ls_headers *headers, int64_t length);
 
 /* Body bytes. 0; 1: taken, but the writer should wait for on_drain before it writes more; -ENOMEM, LS_ESTATE,
- * LS_ECLOSED, LS_ELENGTH (more than was promised: nothing of it is sent). */
+ * LS_ECLOSED, LS_ELENGTH (more than was promised: nothing of it is sent; response_length and _left tell the numbers). */
 int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t len);
 
 /* The end of the response. 0, or LS_ESTATE, LS_ECLOSED, LS_ELENGTH (fewer than promised: the connection is reset, so
@@ -196,7 +199,11 @@ int ls_exchange_finish(struct ls_exchange *exchange);
  * LS_ESTATE, LS_ECLOSED. */
 int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *reason);
 
-/* The response cannot be completed: resets the connection if its head has left, so that the client can tell. Otherwise
+/* Takes a response back of which nothing has gone to the owner yet, so that another can be given. Whether there is none
+ * (any more); false: some of it has left, or all of it is written. Interim responses stay. */
+bool ls_exchange_withdraw(struct ls_exchange *exchange);
+
+/* The response cannot be completed: resets the connection if some of it has left, so that the client can tell. Otherwise
  * the client gets failure_status (500 where the body has not failed) and the connection closes. */
 void ls_exchange_abort(struct ls_exchange *exchange);
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "http/url.h"
 
 enum {
   VERSION_LEN = 11,       /* " HTTP/1.1\r\n" */
@@ -123,14 +124,54 @@ static bool is_target_byte(unsigned char c) {
   return c > 0x20 && c < 0x7f && c != '#';
 }
 
-static int check_target(struct ls_parser *parser, const struct ls_head *head) {
-  struct ls_slice url = ls_head_url(head);
-  for (size_t i = 0; i < url.len; i++)
-    if (!is_target_byte((unsigned char)url.ptr[i]))
-      return fail(parser, 400, "a character in the request target that must be percent-encoded");
-  if (url.ptr[0] == '*' && (url.len != 1 || head->method != HTTP_OPTIONS))
+/* reg-name or IPv4: unreserved, sub-delims and '%'. */
+static bool is_host_byte(unsigned char c) {
+  static const uint64_t bits[2] = {0x2bff7ff200000000u, 0x47fffffe87fffffeu};
+  return c < 128 && (bits[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+/* uri-host [":" port]; an IP literal stands in brackets. May be empty (RFC 9112 3.2). */
+static bool is_host(struct ls_slice host) {
+  size_t i = 0;
+  if (host.len != 0 && host.ptr[0] == '[') {
+    for (i = 1; i < host.len && host.ptr[i] != ']'; i++)
+      if (host.ptr[i] != ':' && !is_host_byte((unsigned char)host.ptr[i]))
+        return false;
+    if (i++ == host.len)
+      return false;
+  } else {
+    while (i < host.len && is_host_byte((unsigned char)host.ptr[i]))
+      i++;
+  }
+  if (i < host.len && host.ptr[i++] != ':')
+    return false;
+  while (i < host.len && host.ptr[i] >= '0' && host.ptr[i] <= '9')
+    i++;
+  return i == host.len;
+}
+
+/* Only the path is looked at: percent signs in a query are the handler's. */
+static int check_target_parts(struct ls_parser *parser, const struct ls_head *head, struct ls_slice target) {
+  struct ls_url url;
+  bool malformed = ls_url_split(target, &url) != 0 || !is_host(url.authority);
+  if (url.authority.len != 0 && url.authority.ptr[0] == ':') /* RFC 9110 4.2.1: never without a host */
+    malformed = true;
+  if (malformed || (target.ptr[0] == '*' && head->method != HTTP_OPTIONS))
     return fail(parser, 400, "malformed request target");
+  if (!ls_url_escapes_are_valid(url.path))
+    return fail(parser, 400, "malformed percent-encoding in the path");
   return 0;
+}
+
+static int check_target(struct ls_parser *parser, const struct ls_head *head) {
+  struct ls_slice target = ls_head_url(head);
+  bool simple = target.ptr[0] == '/';
+  for (size_t i = 0; i < target.len; i++) {
+    if (!is_target_byte((unsigned char)target.ptr[i]))
+      return fail(parser, 400, "a character in the request target that must be percent-encoded");
+    simple &= target.ptr[i] != '%';
+  }
+  return simple ? 0 : check_target_parts(parser, head, target);
 }
 
 /* method SP target SP HTTP/d.d CR LF, and not a byte more. */
@@ -173,32 +214,6 @@ static uint32_t check_field(const struct ls_head *head, struct ls_head_field *fi
   if (field->id == LS_FIELD_OTHER && !ls_field_name_is_valid(name))
     return 0;
   return end + 2;
-}
-
-/* reg-name or IPv4: unreserved, sub-delims and '%'. */
-static bool is_host_byte(unsigned char c) {
-  static const uint64_t bits[2] = {0x2bff7ff200000000u, 0x47fffffe87fffffeu};
-  return c < 128 && (bits[c >> 6] >> (c & 63) & 1) != 0;
-}
-
-/* uri-host [":" port]; an IP literal stands in brackets. May be empty (RFC 9112 3.2). */
-static bool is_host(struct ls_slice host) {
-  size_t i = 0;
-  if (host.len != 0 && host.ptr[0] == '[') {
-    for (i = 1; i < host.len && host.ptr[i] != ']'; i++)
-      if (host.ptr[i] != ':' && !is_host_byte((unsigned char)host.ptr[i]))
-        return false;
-    if (i++ == host.len)
-      return false;
-  } else {
-    while (i < host.len && is_host_byte((unsigned char)host.ptr[i]))
-      i++;
-  }
-  if (i < host.len && host.ptr[i++] != ':')
-    return false;
-  while (i < host.len && host.ptr[i] >= '0' && host.ptr[i] <= '9')
-    i++;
-  return i == host.len;
 }
 
 struct semantics {

@@ -62,6 +62,13 @@ static struct ls_buf *target_of(struct ls_exchange *exchange) {
   return out;
 }
 
+/* What has been appended to the target is the exchange's. */
+static void count_bytes(struct ls_exchange *exchange, size_t len) {
+  exchange->response_bytes += len;
+  if (!is_first(exchange))
+    exchange->conn->waiting += len;
+}
+
 /* Out of memory half-way: nothing right can follow. */
 static int lost(struct ls_exchange *exchange) {
   exchange->conn->broken = true;
@@ -134,7 +141,7 @@ static void plan_empty(struct ls_exchange *exchange, struct ls_writer_head *head
 static void plan_content(struct ls_exchange *exchange, struct ls_writer_head *head, int64_t own, int64_t length) {
   if (length >= 0 || own >= 0) {
     exchange->response_framing = FRAMING_COUNTED;
-    exchange->response_left = (uint64_t)(length >= 0 ? length : own);
+    exchange->response_length = exchange->response_left = (uint64_t)(length >= 0 ? length : own);
     head->length = length;
     head->own_length = length < 0;
   } else if (exchange->head.minor >= 1) {
@@ -158,13 +165,22 @@ static void plan_connection(struct ls_exchange *exchange, struct ls_writer_head 
   head->keep_alive = !exchange->close_after && !has && exchange->head.minor == 0;
 }
 
+static int append_head(struct ls_exchange *exchange, const struct ls_writer_head *head) {
+  struct ls_buf *out = target_of(exchange);
+  size_t before = out->len;
+  int err = ls_writer_head(out, head);
+  count_bytes(exchange, out->len - before);
+  return err;
+}
+
 /* 1xx: a head alone; HTTP/1.0 clients do not know it. */
 static int respond_interim(struct ls_exchange *exchange, int status, const struct ls_headers *headers) {
   if (exchange->head.minor == 0)
     return 0;
   struct ls_writer_head head = {.status = status, .headers = headers, .length = -1};
-  if (ls_writer_head(target_of(exchange), &head) != 0)
+  if (append_head(exchange, &head) != 0)
     return lost(exchange);
+  exchange->response_bytes = 0; /* it stays whatever becomes of the response */
   if (status == 100)
     exchange->continue_sent = true;
   return 0;
@@ -191,7 +207,7 @@ int ls_exchange_respond(struct ls_exchange *exchange, int status, const struct l
   else
     plan_content(exchange, &head, own, length);
   plan_connection(exchange, &head);
-  if (ls_writer_head(target_of(exchange), &head) != 0)
+  if (append_head(exchange, &head) != 0)
     return lost(exchange);
   exchange->response_state = LS_RESPONSE_STREAMING;
   exchange->status = status;
@@ -205,18 +221,16 @@ static int check_streaming(const struct ls_exchange *exchange) {
 }
 
 static int append_content(struct ls_exchange *exchange, const char *bytes, size_t len) {
-  switch ((enum framing)exchange->response_framing) {
-  case FRAMING_CHUNKED:
-    return ls_writer_chunk(target_of(exchange), bytes, len);
-  case FRAMING_COUNTED:
+  if (exchange->response_framing == FRAMING_EMPTY)
+    return 0;
+  if (exchange->response_framing == FRAMING_COUNTED)
     exchange->response_left -= len;
-    return ls_buf_append(target_of(exchange), bytes, len);
-  case FRAMING_TO_END:
-    return ls_buf_append(target_of(exchange), bytes, len);
-  case FRAMING_EMPTY:
-    break;
-  }
-  return 0;
+  struct ls_buf *out = target_of(exchange);
+  size_t before = out->len;
+  bool chunked = exchange->response_framing == FRAMING_CHUNKED;
+  int err = chunked ? ls_writer_chunk(out, bytes, len) : ls_buf_append(out, bytes, len);
+  count_bytes(exchange, out->len - before);
+  return err;
 }
 
 int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t len) {
@@ -244,8 +258,11 @@ int ls_exchange_finish(struct ls_exchange *exchange) {
     exchange->conn->broken = true;
     return LS_ELENGTH;
   }
-  if (exchange->response_framing == FRAMING_CHUNKED && ls_writer_last_chunk(target_of(exchange)) != 0)
+  if (exchange->response_framing != FRAMING_CHUNKED)
+    return 0;
+  if (ls_writer_last_chunk(target_of(exchange)) != 0)
     return lost(exchange);
+  count_bytes(exchange, LS_WRITER_LAST_CHUNK);
   return 0;
 }
 
@@ -275,17 +292,32 @@ int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *rea
   return err == -ENOMEM ? lost(exchange) : err;
 }
 
+/* Only the first exchange appends to the connection's output, so what is its own is the end of that. */
+bool ls_exchange_withdraw(struct ls_exchange *exchange) {
+  if (!is_open(exchange) || exchange->response_state != LS_RESPONSE_STREAMING)
+    return exchange->response_state == LS_RESPONSE_NONE;
+  struct ls_conn *conn = exchange->conn;
+  bool first = is_first(exchange);
+  struct ls_buf *out = first ? &conn->out : &exchange->out;
+  if (out->len < exchange->response_bytes)
+    return false;
+  out->len -= (size_t)exchange->response_bytes;
+  if (!first)
+    conn->waiting -= exchange->response_bytes;
+  exchange->response_bytes = exchange->response_length = exchange->response_left = 0;
+  exchange->response_state = LS_RESPONSE_NONE;
+  exchange->wants_drain = false;
+  exchange->status = 0;
+  return true;
+}
+
 void ls_exchange_abort(struct ls_exchange *exchange) {
   if (!is_open(exchange) || exchange->response_state == LS_RESPONSE_FINISHED)
     return;
-  if (exchange->response_state == LS_RESPONSE_STREAMING && is_first(exchange)) {
+  if (!ls_exchange_withdraw(exchange)) {
     exchange->response_state = LS_RESPONSE_FINISHED;
     exchange->conn->broken = true;
     return;
-  }
-  if (exchange->response_state == LS_RESPONSE_STREAMING) {
-    ls_buf_clear(&exchange->out); /* nothing of it has left */
-    exchange->response_state = LS_RESPONSE_NONE;
   }
   int status = exchange->failure_status != 0 ? exchange->failure_status : 500;
   ls_exchange_refuse(exchange, status, status == 500 ? "the request was not answered" : "the request body");

@@ -100,7 +100,7 @@ static unsigned dots_of(struct ls_slice segment) {
   return dots == 3 ? 0 : dots;
 }
 
-static bool escapes_are_valid(struct ls_slice path) {
+bool ls_url_escapes_are_valid(struct ls_slice path) {
   for (size_t i = find(path, '%'); i < path.len; i++)
     if (path.ptr[i] == '%' && decoded(after(path, i)) <= 0)
       return false;
@@ -115,7 +115,7 @@ static size_t drop_segment(const char *out, size_t len) {
 }
 
 int64_t ls_url_normalise(struct ls_slice path, char *out) {
-  if (!escapes_are_valid(path))
+  if (!ls_url_escapes_are_valid(path))
     return LS_EPROTO;
   if (path.len == 0 || path.ptr[0] != '/') {
     memmove(out, path.ptr, path.len);

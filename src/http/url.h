@@ -22,6 +22,9 @@ int ls_url_split(struct ls_slice target, struct ls_url *url);
 /* Whether ls_url_normalise would change or refuse nothing; cheap. False may mean no more than that it has to look. */
 bool ls_url_is_normal(struct ls_slice path);
 
+/* Whether every '%' of the path is followed by two hex digits, and none of them means NUL. */
+bool ls_url_escapes_are_valid(struct ls_slice path);
+
 /* The path without "." and ".." segments, also where their dots are written %2e; what would lead above the root stops
  * there. Nothing else is decoded, empty segments stay. out has room for path.len bytes, and may be path itself.
  * Its length, or LS_EPROTO for %00 or a '%' without two hex digits. */

@@ -115,5 +115,5 @@ int ls_writer_chunk(struct ls_buf *out, const char *bytes, size_t len) {
 }
 
 int ls_writer_last_chunk(struct ls_buf *out) {
-  return ls_buf_append(out, "0\r\n\r\n", 5);
+  return ls_buf_append(out, "0\r\n\r\n", LS_WRITER_LAST_CHUNK);
 }

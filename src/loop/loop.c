@@ -168,7 +168,8 @@ static void close_handle(uv_handle_t *handle, void *unused) {
 void ls_loop_dispose(struct ls_loop *loop) {
   loop->stopping = true;
   uv_walk(&loop->uv, close_handle, NULL);
-  uv_run(&loop->uv, UV_RUN_DEFAULT); /* waits for the close callbacks and for jobs that run on the pool */
+  while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) /* waits for the close callbacks and for jobs that run on the pool */
+    continue;                                    /* a stop that came outside of a run ends the first one at once */
   ls_timers_dispose(&loop->timers);
   ls_work_detach(loop->inbox);
   uv_loop_close(&loop->uv);

@@ -3,7 +3,6 @@
  * by itself, which calls a closing handle refuses, and that writes of a closed handle still end, unheard. */
 #include "loop/stream.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -212,32 +211,6 @@ bool ls_stream_is_gone(struct ls_stream *stream) {
 }
 
 /* Addresses. */
-
-int ls_address_text(const struct sockaddr *address, char *text, size_t size, int *port) {
-  const void *bytes = NULL;
-  int family = address->sa_family;
-  in_port_t net_port = 0;
-  if (family == AF_INET) {
-    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)address;
-    bytes = &four->sin_addr;
-    net_port = four->sin_port;
-  } else if (family == AF_INET6) {
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
-    bytes = &six->sin6_addr;
-    net_port = six->sin6_port;
-    if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr)) {
-      family = AF_INET;
-      bytes = &six->sin6_addr.s6_addr[12];
-    }
-  } else if (family != AF_UNIX) {
-    return -EAFNOSUPPORT;
-  }
-  if (port != NULL)
-    *port = ntohs(net_port);
-  if (bytes == NULL)
-    return snprintf(text, size, "%s", "") >= 0 && size > 0 ? 0 : -ENOSPC;
-  return inet_ntop(family, bytes, text, (socklen_t)size) != NULL ? 0 : -errno;
-}
 
 typedef int name_call(int fd, struct sockaddr *address, socklen_t *len);
 

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "loop/address.h"
 
 struct ls_loop;
 struct ls_stream;
@@ -81,15 +82,10 @@ void ls_stream_reset(struct ls_stream *stream);
  * alone is not gone. A unix socket has no RST: there the peer is gone once it has closed. */
 bool ls_stream_is_gone(struct ls_stream *stream);
 
-/* The address of the peer or the own one as text ("127.0.0.1", "::1"; "" for a unix socket) and its port (0). An IPv4
- * address that came through an IPv6 socket is told as IPv4. 0 or a negative code (-ENOSPC: text is too short); size
- * should be at least INET6_ADDRSTRLEN. */
+/* The address of the peer or the own one, as ls_address_text tells it. */
 int ls_stream_peer(const struct ls_stream *stream, char *text, size_t size, int *port);
 int ls_stream_self(const struct ls_stream *stream, char *text, size_t size, int *port);
 
 int ls_stream_set_nodelay(struct ls_stream *stream, bool on);
-
-/* The same for a bare address; port may be NULL. */
-int ls_address_text(const struct sockaddr *address, char *text, size_t size, int *port);
 
 #endif

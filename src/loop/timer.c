@@ -103,7 +103,8 @@ static void on_timer(uv_timer_t *uv) {
     timer->fire(timer);
     ls_loop_drain(loop);
   }
-  arm_first(timers);
+  if (!loop->stopping) /* what is due already would be armed with 0, which libuv 1.44 runs again before it stops */
+    arm_first(timers);
 }
 
 int ls_timers_init(struct ls_timers *timers, struct ls_loop *loop) {

@@ -15,9 +15,23 @@ static lua_State *check_coroutine(lua_State *L) {
   return co;
 }
 
-static unsigned current_seq(lua_State *L) {
+/* What the task's cancellation is like when a coroutine is entered: cancel_seq, and in the upper half the shield. */
+#define SHIELD_SHIFT (sizeof(lua_KContext) * 4)
+#define SEQ_MASK (((lua_KContext)1 << SHIELD_SHIFT) - 1)
+
+static lua_KContext note_entry(lua_State *L) {
   const struct ls_task *task = ls_runtime_of(L)->running;
-  return task != NULL ? task->cancel_seq : 0;
+  return task != NULL ? (lua_KContext)task->shield << SHIELD_SHIFT | (task->cancel_seq & SEQ_MASK) : 0;
+}
+
+/* The coroutine is left, by any way but an await: a shield that it yielded from stays inside. Whether a cancellation was
+ * delivered meanwhile. */
+static bool was_cancelled(lua_State *L, lua_KContext entry) {
+  struct ls_task *task = ls_runtime_of(L)->running;
+  if (task == NULL)
+    return false;
+  task->shield = (unsigned)(entry >> SHIELD_SHIFT);
+  return (task->cancel_seq & SEQ_MASK) != (entry & SEQ_MASK);
 }
 
 /* The coroutine in which a task's own code runs is to that code what the main coroutine is to a plain script. */
@@ -70,19 +84,19 @@ static int unpark(lua_State *L, lua_State *co) {
   return step(L, co, 0);
 }
 
-static int pass_outward(lua_State *L, lua_KContext seq, lua_KFunction k) {
+static int pass_outward(lua_State *L, lua_KContext entry, lua_KFunction k) {
   ls_task_push_parked(L);
-  return lua_yieldk(L, 1, seq, k);
+  return lua_yieldk(L, 1, entry, k);
 }
 
 /* ---- resume ---- */
 
-static int k_resume(lua_State *L, int status, lua_KContext seq);
+static int k_resume(lua_State *L, int status, lua_KContext entry);
 
-static int finish_resume(lua_State *L, int outcome, lua_KContext seq) {
+static int finish_resume(lua_State *L, int outcome, lua_KContext entry) {
   if (outcome == PARKED)
-    return pass_outward(L, seq, k_resume);
-  if (current_seq(L) != (unsigned)seq)
+    return pass_outward(L, entry, k_resume);
+  if (was_cancelled(L, entry))
     return ls_task_raise_cancel(L);
   int results = outcome == FAILED ? 1 : outcome;
   lua_pushboolean(L, outcome != FAILED);
@@ -90,29 +104,29 @@ static int finish_resume(lua_State *L, int outcome, lua_KContext seq) {
   return results + 1;
 }
 
-static int k_resume(lua_State *L, int status, lua_KContext seq) {
+static int k_resume(lua_State *L, int status, lua_KContext entry) {
   (void)status;
-  return finish_resume(L, unpark(L, lua_tothread(L, 1)), seq);
+  return finish_resume(L, unpark(L, lua_tothread(L, 1)), entry);
 }
 
 static int l_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
-  lua_KContext seq = (lua_KContext)current_seq(L);
-  return finish_resume(L, resume(L, co, lua_gettop(L) - 1), seq);
+  lua_KContext entry = note_entry(L);
+  return finish_resume(L, resume(L, co, lua_gettop(L) - 1), entry);
 }
 
 /* ---- wrap ---- */
 
-static int k_wrapped(lua_State *L, int status, lua_KContext seq);
+static int k_wrapped(lua_State *L, int status, lua_KContext entry);
 
 /* A failed coroutine closes its variables; a message gets the place of the call, as wrap does. */
-static int raise_from(lua_State *L, lua_State *co, lua_KContext seq) {
+static int raise_from(lua_State *L, lua_State *co, lua_KContext entry) {
   int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) {
     status = lua_resetthread(co);
     lua_xmove(co, L, 1);
   }
-  if (current_seq(L) != (unsigned)seq)
+  if (was_cancelled(L, entry))
     return ls_task_raise_cancel(L);
   if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
     luaL_where(L, 1);
@@ -122,12 +136,12 @@ static int raise_from(lua_State *L, lua_State *co, lua_KContext seq) {
   return lua_error(L);
 }
 
-static int finish_wrapped(lua_State *L, lua_State *co, int outcome, lua_KContext seq) {
+static int finish_wrapped(lua_State *L, lua_State *co, int outcome, lua_KContext entry) {
   if (outcome == PARKED)
-    return pass_outward(L, seq, k_wrapped);
+    return pass_outward(L, entry, k_wrapped);
   if (outcome == FAILED)
-    return raise_from(L, co, seq);
-  if (current_seq(L) != (unsigned)seq)
+    return raise_from(L, co, entry);
+  if (was_cancelled(L, entry))
     return ls_task_raise_cancel(L);
   return outcome;
 }
@@ -136,16 +150,16 @@ static lua_State *wrapped(lua_State *L) {
   return lua_tothread(L, lua_upvalueindex(1));
 }
 
-static int k_wrapped(lua_State *L, int status, lua_KContext seq) {
+static int k_wrapped(lua_State *L, int status, lua_KContext entry) {
   (void)status;
   lua_State *co = wrapped(L);
-  return finish_wrapped(L, co, unpark(L, co), seq);
+  return finish_wrapped(L, co, unpark(L, co), entry);
 }
 
 static int l_wrapped(lua_State *L) {
   lua_State *co = wrapped(L);
-  lua_KContext seq = (lua_KContext)current_seq(L);
-  return finish_wrapped(L, co, resume(L, co, lua_gettop(L)), seq);
+  lua_KContext entry = note_entry(L);
+  return finish_wrapped(L, co, resume(L, co, lua_gettop(L)), entry);
 }
 
 static int l_create(lua_State *L) {
@@ -210,13 +224,13 @@ static int l_close(lua_State *L) {
   const char *status = status_of(L, co);
   if (*status != 's' && *status != 'd')
     return luaL_error(L, "cannot close a %s coroutine", status);
-  unsigned seq = current_seq(L);
+  lua_KContext entry = note_entry(L);
   struct ls_runtime *rt = ls_runtime_of(L);
   lua_State *outer_block = rt->cannot_await;
   rt->cannot_await = L; /* variables closed here cannot wait */
   int result = lua_resetthread(co);
   rt->cannot_await = outer_block;
-  if (current_seq(L) != seq)
+  if (was_cancelled(L, entry))
     return ls_task_raise_cancel(L);
   lua_pushboolean(L, result == LUA_OK);
   if (result == LUA_OK)

@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "loop/loop.h"
 #include "script/op.h"
@@ -31,7 +32,7 @@ static int l_exit(lua_State *L) {
   }
   fflush(NULL);
   ls_log_flush(rt->loop->log, EXIT_FLUSH_MS);
-  exit(status);
+  _exit(status); /* exit would wait for the pool, and a job on it may take for ever */
 }
 
 /* warn, manual 6.1: off at first, "@on" and "@off" control it, pieces of one message come one by one. The state is in

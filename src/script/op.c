@@ -26,8 +26,8 @@ void *ls_op_alloc(lua_State *L, size_t size) {
 
 /* Pushes "string.gsub" for the function at the top of L, if it is one of Lua's own libraries. */
 static bool push_library_name(lua_State *L) {
-  static const char *const libraries[] = {LUA_GNAME, LUA_STRLIBNAME, LUA_TABLIBNAME, LUA_COLIBNAME, LUA_LOADLIBNAME,
-                                          LUA_DBLIBNAME};
+  static const char *const libraries[] = {LUA_GNAME,     LUA_STRLIBNAME,  LUA_TABLIBNAME,
+                                          LUA_COLIBNAME, LUA_LOADLIBNAME, LUA_DBLIBNAME};
   int function = lua_gettop(L);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
@@ -79,11 +79,13 @@ static int raise_cannot_await(lua_State *L, const char *name) {
 }
 
 void ls_op_check(lua_State *L, int callback_index, const char *name) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  if (rt->exiting)
+    luaL_error(L, "%s cannot start: the program is ending", name);
   if (callback_index != 0 && !lua_isnoneornil(L, callback_index)) {
     luaL_checktype(L, callback_index, LUA_TFUNCTION);
     return;
   }
-  struct ls_runtime *rt = ls_runtime_of(L);
   if (rt->running == NULL || rt->cannot_await != NULL || !lua_isyieldable(L))
     raise_cannot_await(L, name);
   ls_task_check_cancel(L);
@@ -127,17 +129,19 @@ void ls_op_cancel_callbacks(struct ls_runtime *rt) {
 
 /* ---- results ---- */
 
-/* From here on the task frees the op should something raise; one that did raise before is freed now. */
-static void begin_pushing(struct ls_task *task, struct ls_op *op) {
-  if (task->pushing != NULL)
-    task->pushing->type->free(task->pushing);
-  task->pushing = op;
+void ls_op_forget_pushed(struct ls_task *task) {
+  struct ls_op *op;
+  while ((op = task->pushing) != NULL) {
+    task->pushing = op->outer;
+    op->type->free(op);
+  }
 }
 
 static int push_results(lua_State *L, struct ls_op *op) {
   struct ls_task *task = op->rt->running;
   assert(task != NULL && op->done);
-  begin_pushing(task, op);
+  ls_op_forget_pushed(task); /* of a push that raised; none is under way where a task can wait */
+  task->pushing = op;        /* which frees it should this one raise */
   int results = op->type->push(L, op);
   task->pushing = NULL;
   op->type->free(op);
@@ -242,13 +246,16 @@ static int await_callback(lua_State *L, struct ls_op *op, int callback_index) {
   struct ls_runtime *rt = op->rt;
   struct ls_task *task = rt->running;
   op->state = LS_OP_ORPHANED;
-  if (op->done && task != NULL)
-    begin_pushing(task, op);
+  if (op->done && task != NULL) {
+    op->outer = task->pushing; /* may be under way: this can be a finalizer that a push set off */
+    task->pushing = op;
+  }
   lua_pushvalue(L, callback_index);
   int callback = luaL_ref(L, LUA_REGISTRYINDEX);
   push_operation(L, op);
   if (op->done && task != NULL)
-    task->pushing = NULL;
+    task->pushing = op->outer;
+  op->outer = NULL;
   op->callback = callback;
   op->state = LS_OP_CALLBACK;
   ls_list_push(&rt->callback_ops, &op->link);

@@ -47,6 +47,7 @@ struct ls_op {
   struct ls_scope *scope;  /* callback form: the callback's scope */
   struct ls_list link;     /* callback form: in rt->callback_ops */
   struct ls_op **handle;   /* callback form: the Lua operation object's pointer to this, which may outlive it */
+  struct ls_op *outer; /* in task->pushing: the one pushed before, by a push that raised or that this one interrupts */
   bool done;
 };
 
@@ -64,11 +65,15 @@ int ls_op_await(lua_State *L, struct ls_op *op, int callback_index);
 void ls_op_done(struct ls_op *op);
 
 /* Raises, before anything is allocated, unless an await is possible here or index holds a function; the error names the
- * C function in the way. Call it first in every async binding. index 0: no callback form. */
+ * C function in the way. Call it first in every async binding. index 0: no callback form. When the program is ending
+ * (finalizers run then) nothing can be waited for, nor called back. */
 void ls_op_check(lua_State *L, int callback_index, const char *name);
 
 /* Whether an await is possible here. */
 bool ls_op_can_await(lua_State *L);
+
+/* Frees what task was pushing when it raised. For task.c. */
+void ls_op_forget_pushed(struct ls_task *task);
 
 /* The runtime ends: no callback will be called any more. */
 void ls_op_cancel_callbacks(struct ls_runtime *rt);

@@ -68,8 +68,7 @@ static void abandon(struct ls_task *task) {
   }
   if (task->woken_by != NULL)
     task->woken_by->type->free(task->woken_by);
-  if (task->pushing != NULL)
-    task->pushing->type->free(task->pushing);
+  ls_op_forget_pushed(task);
 }
 
 static void free_tasks(struct ls_list *tasks) {
@@ -87,6 +86,8 @@ void ls_runtime_dispose(struct ls_runtime *rt) {
   ls_op_cancel_callbacks(rt);
   for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next)
     abandon(ls_container_of(link, struct ls_task, link));
+  if (rt->main_task != NULL)
+    lua_resetthread(rt->main_task->co); /* its <close> variables, as lua_close does for a main coroutine */
   lua_close(rt->L);
   rt->L = NULL;
   free_tasks(&rt->live_tasks);

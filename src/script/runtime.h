@@ -13,6 +13,7 @@
 
 struct ls_alloc;
 struct ls_loop;
+struct ls_process;
 struct ls_task;
 
 struct ls_runtime {
@@ -28,9 +29,10 @@ struct ls_runtime {
   struct ls_scope root;        /* of the main chunk, of modules, of what task.background detaches */
   struct ls_task *main_task;   /* the main chunk's; NULL once it has returned */
   enum ls_globals globals;
-  const char *app_folder; /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
-  uint64_t task_errors;   /* errors that nobody joined */
-  bool exiting;           /* os.exit or an error in the main chunk: start nothing new */
+  const char *app_folder;     /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
+  struct ls_process *process; /* NULL until luaserve.process is first required. Lua owns it */
+  uint64_t task_errors;       /* errors that nobody joined */
+  bool exiting;               /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
   int exit_status;
 };
 
@@ -38,8 +40,8 @@ struct ls_runtime {
  * bind/modules.c. 0 or a negative code. */
 int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop);
 
-/* Cancels what is left, closes the Lua state, frees. Handles that Lua owned are closing afterwards: run the loop's
- * disposal next. */
+/* Cancels what is left, closes the main chunk's <close> variables and the Lua state, frees. Handles that Lua owned are
+ * closing afterwards: run the loop's disposal next. rt itself must outlive that, because orphaned operations end there. */
 void ls_runtime_dispose(struct ls_runtime *rt);
 
 /* Ends the process's loop with this status once the current resume returns. */

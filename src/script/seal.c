@@ -112,26 +112,75 @@ static void set_content_metatable(lua_State *L, int globals, int content) {
 
 /* ---- functions replaced with the seal ---- */
 
+/* Raw access to a sealed _G means its content: puts that at index 1 instead. Whether it did. */
+static bool redirect_to_content(lua_State *L) {
+  if (ls_runtime_of(L)->globals != LS_GLOBALS_SEALED)
+    return false;
+  lua_pushglobaltable(L);
+  bool same = lua_rawequal(L, 1, -1);
+  lua_pop(L, 1);
+  if (same) {
+    push_content(L);
+    lua_replace(L, 1);
+  }
+  return same;
+}
+
+/* rawget, rawset, next, getmetatable: manual 6.1. */
+static int l_rawget(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  redirect_to_content(L);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+static int l_rawset(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkany(L, 2);
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  bool sealed = redirect_to_content(L);
+  lua_rawset(L, 1);
+  if (sealed)
+    lua_pushglobaltable(L);
+  return 1;
+}
+
+static int l_next(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  redirect_to_content(L);
+  if (lua_next(L, 1) != 0)
+    return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+static int l_getmetatable(lua_State *L) {
+  luaL_checkany(L, 1);
+  redirect_to_content(L);
+  if (!lua_getmetatable(L, 1)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  luaL_getmetafield(L, 1, "__metatable");
+  return 1;
+}
+
 /* setmetatable(table, metatable), manual 6.1; for a sealed _G it is the content that gets it. */
 static int l_setmetatable(lua_State *L) {
   int type = lua_type(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
+  lua_settop(L, 2);
+  bool sealed = redirect_to_content(L);
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
     return luaL_error(L, "cannot change a protected metatable");
-  lua_settop(L, 2);
-  if (ls_runtime_of(L)->globals == LS_GLOBALS_SEALED) {
-    lua_pushglobaltable(L);
-    if (lua_rawequal(L, 1, -1)) {
-      push_content(L);
-      lua_pushvalue(L, 2);
-      lua_setmetatable(L, -2);
-      lua_settop(L, 1);
-      return 1;
-    }
-    lua_settop(L, 2);
-  }
   lua_setmetatable(L, 1);
+  if (sealed)
+    lua_pushglobaltable(L);
   return 1;
 }
 
@@ -167,18 +216,24 @@ static int l_sethook(lua_State *L) {
   return call_original(L);
 }
 
+/* Puts replacement, which has the original as upvalue 1, in its place; a program may have taken that away. */
 static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction replacement) {
-  lua_getglobal(L, library);
-  lua_getfield(L, -1, name);
-  lua_pushcclosure(L, replacement, 1);
-  lua_setfield(L, -2, name);
-  lua_pop(L, 1);
+  int top = lua_gettop(L);
+  if (lua_getglobal(L, library) == LUA_TTABLE && lua_getfield(L, -1, name) == LUA_TFUNCTION) {
+    lua_pushcclosure(L, replacement, 1);
+    lua_setfield(L, -2, name);
+  }
+  lua_settop(L, top);
 }
 
 /* What would change the world of every request is refused in one. Before the seal the originals stand. */
 static void guard_libraries(lua_State *L) {
-  lua_pushcfunction(L, l_setmetatable);
-  lua_setglobal(L, "setmetatable");
+  static const luaL_Reg functions[] = {
+      {"getmetatable", l_getmetatable}, {"next", l_next}, {"rawget", l_rawget}, {"rawset", l_rawset},
+      {"setmetatable", l_setmetatable}, {NULL, NULL}};
+  lua_pushglobaltable(L);
+  luaL_setfuncs(L, functions, 0);
+  lua_pop(L, 1);
   wrap(L, "_G", "collectgarbage", l_collectgarbage);
   wrap(L, "os", "setlocale", l_setlocale);
   wrap(L, "debug", "sethook", l_sethook);

@@ -108,9 +108,17 @@ static int l_traceback(lua_State *L) {
   return 1;
 }
 
+static int l_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
 const char *ls_task_push_error(struct ls_task *task, lua_State *L) {
   int error = lua_gettop(L);
-  luaL_tolstring(L, error, NULL);
+  lua_pushcfunction(L, l_text);
+  lua_pushvalue(L, error);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, error));
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, task) == LUA_TSTRING) {
     lua_pushliteral(L, "\n");
     lua_insert(L, -2);
@@ -142,19 +150,13 @@ static int wait_for_work(lua_State *L, lua_KContext context) {
   return lua_yieldk(L, 1, context, k_run);
 }
 
-static void forget_pushed(struct ls_task *task) {
-  struct ls_op *op = task->pushing;
-  task->pushing = NULL;
-  if (op != NULL)
-    op->type->free(op);
-}
-
 static int k_ended(lua_State *L, int status, lua_KContext context) {
   struct ls_task *task = (struct ls_task *)context;
-  forget_pushed(task);
+  ls_op_forget_pushed(task);
   if (status == LUA_YIELD)
     status = LUA_OK; /* how a continuation is told of success */
   task->ended = true;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   task->on_end(task, L, status);
   if (status != LUA_OK) {
     lua_pushnil(L);
@@ -240,7 +242,7 @@ struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool
   ls_list_push(&rt->live_tasks, &task->link);
   task->scope = scope;
   task->data = NULL;
-  task->ended = task->cancelled = false;
+  task->started = task->ended = task->cancelled = false;
   task->shield = 0;
   if (member && scope != NULL)
     ls_scope_join(scope, &task->member);
@@ -252,7 +254,6 @@ static void recycle(struct ls_task *task, bool fit) {
   struct ls_runtime *rt = task->rt;
   ls_loop_unqueue(&task->ready);
   ls_list_remove(&task->link);
-  task->generation++;
   struct ls_member *member = &task->member;
   if (fit && rt->idle_count < IDLE_MAX) {
     rt->idle_count++;
@@ -265,6 +266,7 @@ static void recycle(struct ls_task *task, bool fit) {
 }
 
 void ls_task_drop(struct ls_task *task) {
+  assert(!task->started);
   lua_settop(task->co, 1);
   task->ended = true;
   recycle(task, true);
@@ -284,6 +286,7 @@ static void resume(struct ls_ready *ready) {
     lua_pop(task->co, 1);
   else
     arguments = lua_gettop(task->co) - 1;
+  task->started = true;
   rt->running = task;
   int results;
   int status = lua_resume(task->co, NULL, arguments, &results);
@@ -292,7 +295,7 @@ static void resume(struct ls_ready *ready) {
     return;
   if (status != LUA_YIELD) { /* out of memory in the base frame itself: the coroutine is lost */
     task->ended = true;
-    forget_pushed(task);
+    ls_op_forget_pushed(task);
     task->on_end(task, NULL, LUA_ERRMEM);
   }
   recycle(task, status == LUA_YIELD);

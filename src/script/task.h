@@ -25,8 +25,9 @@ struct ls_task;
 
 /* How a task ended, told inside its coroutine and outside any protected call.
  * status LUA_OK: the results are at index 2 to lua_gettop(L); else the error value is at lua_gettop(L), and
- * ls_task_push_error gives it as text with its traceback. The task goes back to the pool after it. Should it raise (only
- * memory can run out here), it is called again with L NULL and LUA_ERRMEM, to do what needs no Lua. */
+ * ls_task_push_error gives it as text with its traceback. LUA_MINSTACK slots are free. The task goes back to the pool
+ * after it. Should it raise (only memory can run out here), it is called again with L NULL and LUA_ERRMEM, to do what
+ * needs no Lua. */
 typedef void (*ls_task_end)(struct ls_task *task, lua_State *L, int status);
 
 struct ls_task {
@@ -39,10 +40,10 @@ struct ls_task {
   struct ls_scope *scope; /* where what it starts becomes a member: its own request's, or that of its starter */
   struct ls_op *op;       /* what it waits for; NULL: it runs, is queued or idle */
   struct ls_op *woken_by; /* the finished operation whose results the continuation will push */
-  struct ls_op *pushing;  /* being pushed: freed by the next await or the end, should pushing raise */
+  struct ls_op *pushing;  /* being pushed; should that raise, freed by the next await or the end. Linked by op->outer */
   ls_task_end on_end;
   void *data;          /* the starter's: a request, a Lua task handle's record */
-  uint32_t generation; /* bumped when it goes back to the pool: tells a task from the next one in the same memory */
+  bool started;        /* has been resumed: too late for ls_task_drop */
   bool ended;          /* on_end has been called */
   unsigned cancel_seq; /* bumped at each delivery of a cancellation */
   bool cancelled;      /* a cancellation waits to be delivered at the next await */
@@ -53,7 +54,7 @@ struct ls_task {
  * must be started (or given back with ls_task_drop). scope may be NULL (not a member of any); scope->members gets the
  * task when member is true; what the task starts joins scope either way. */
 struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool member);
-void ls_task_drop(struct ls_task *task); /* also one that is queued and has not run yet */
+void ls_task_drop(struct ls_task *task); /* also one that is queued, but none that has started */
 
 /* When a task is resumed first. */
 enum ls_task_when { LS_TASK_READY, LS_TASK_TICK, LS_TASK_IMMEDIATE };
@@ -78,7 +79,8 @@ void ls_task_check_cancel(lua_State *L);
 /* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
 int ls_task_raise_cancel(lua_State *L);
 
-/* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. */
+/* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. An error
+ * object whose __tostring fails is named by its type. */
 const char *ls_task_push_error(struct ls_task *task, lua_State *L);
 
 /* Whether the value at index is a cancellation. */

@@ -57,12 +57,12 @@ static void on_done(struct ls_exchange *exchange) {
 
 static void on_gone(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
-  bool held = request->held;
-  request->http1 = NULL;
-  if (held)
-    request->server->handler->on_gone(request); /* may release it: then it is pooled already */
-  else
+  if (!request->held) {
     ls_request_end(request);
+    return;
+  }
+  ls_request_detach(request);
+  request->server->handler->on_gone(request); /* may release it: then it is pooled already */
 }
 
 static const struct ls_conn_events conn_events = {

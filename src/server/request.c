@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "base/error.h"
 #include "server/response.h"
 #include "server/state.h"
 
@@ -39,6 +38,7 @@ static void recycle(struct ls_request *request) {
   ls_headers_clear(&request->headers);
   request->status = 200;
   request->user = NULL;
+  request->peer_known = false;
   request->generation++;
   if (server->idle_request_count >= LS_SERVER_POOLED) {
     ls_request_free(request);
@@ -48,8 +48,17 @@ static void recycle(struct ls_request *request) {
   server->idle_request_count++;
 }
 
-void ls_request_end(struct ls_request *request) {
+void ls_request_detach(struct ls_request *request) {
+  if (request->held) {
+    ls_request_learn_peer(request);
+    if (ls_head_keep(&request->exchange.head) != 0) /* the read buffer, where it may still be, is the next one's */
+      ls_head_clear(&request->exchange.head);
+  }
   request->http1 = NULL;
+}
+
+void ls_request_end(struct ls_request *request) {
+  ls_request_detach(request);
   if (!request->held)
     recycle(request);
 }
@@ -71,8 +80,9 @@ bool ls_request_is_open(const struct ls_request *request) {
   return request->http1 != NULL;
 }
 
-int ls_request_peer(const struct ls_request *request, char *text, size_t size, int *port) {
-  if (request->http1 == NULL)
-    return LS_ECLOSED;
-  return ls_stream_peer(&request->http1->stream, text, size, port);
+bool ls_request_learn_peer(struct ls_request *request) {
+  if (!request->peer_known && request->http1 != NULL)
+    request->peer_known =
+        ls_stream_peer(&request->http1->stream, request->peer, sizeof request->peer, &request->peer_port) == 0;
+  return request->peer_known;
 }

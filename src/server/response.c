@@ -2,6 +2,7 @@
 #include "server/response.h"
 
 #include "base/error.h"
+#include "http/status.h"
 #include "server/http1.h"
 #include "server/state.h"
 
@@ -61,7 +62,7 @@ void ls_response_abort(struct ls_request *request) {
 void ls_response_fail(struct ls_request *request, int status, const char *text) {
   if (request->http1 == NULL || request->exchange.response_state == LS_RESPONSE_FINISHED)
     return;
-  if (request->exchange.response_state != LS_RESPONSE_NONE) {
+  if (!ls_exchange_withdraw(&request->exchange)) {
     ls_response_abort(request);
     return;
   }
@@ -69,7 +70,7 @@ void ls_response_fail(struct ls_request *request, int status, const char *text) 
   request->status = status;
   int result = ls_headers_set(&request->headers, ls_slice_of("content-type"), ls_slice_of("text/plain; charset=utf-8"));
   if (result == 0)
-    result = ls_response_send(request, ls_slice_of(text));
+    result = ls_response_send(request, text != NULL ? ls_slice_of(text) : ls_status_reason(status));
   if (result < 0)
     ls_response_abort(request);
 }

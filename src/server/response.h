@@ -18,10 +18,11 @@ int ls_response_write(struct ls_request *request, const char *bytes, size_t len)
 int ls_response_finish(struct ls_request *request);
 /* Head, body and end at once. */
 int ls_response_send(struct ls_request *request, struct ls_slice body);
-/* The response cannot be completed any more: the connection is reset, or gets a 500 if no head has left yet. */
+/* The response cannot be completed any more: the connection is reset, or gets a 500 (the body's failure_status) if
+ * nothing of the response has left yet. */
 void ls_response_abort(struct ls_request *request);
-/* A plain-text answer from C: for errors that no handler answered. Headers set so far are dropped. Nothing if the head
- * has left already: then the connection is reset. */
+/* A plain-text answer from C, where text is NULL the status's name: for errors that no handler answered. What was set
+ * and begun so far is dropped. If some of that has left already the connection is reset. */
 void ls_response_fail(struct ls_request *request, int status, const char *text);
 
 #endif

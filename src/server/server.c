@@ -23,7 +23,7 @@ void ls_server_options_init(struct ls_server_options *options) {
               .max_headers = 100,
               .max_body = 1024 * 1024,
               .max_requests = 0,
-              .max_pipeline = 64,
+              .max_pipeline = 16,
               .body_high = 128 * 1024,
               .out_high = 256 * 1024,
           },

@@ -60,7 +60,10 @@ void ls_server_refresh_date(struct ls_server *server);
 /* A request for a connection; NULL: out of memory. */
 struct ls_request *ls_request_take(struct ls_server *server, struct ls_http1 *http1);
 
-/* The connection is done with it, regularly or not. */
+/* It has lost its connection. */
+void ls_request_detach(struct ls_request *request);
+
+/* The connection is done with it: detaches it, and pools it unless the handler holds it. */
 void ls_request_end(struct ls_request *request);
 
 void ls_request_free(struct ls_request *request);

@@ -1,0 +1,255 @@
+-- SPDX-License-Identifier: MIT
+--- Every block of code in README.md does what it is there for.
+
+local process = require "spec.support.process"
+
+--- The blocks of README.md in order: { language =, line = of its first line, code = }.
+local function read_blocks()
+  local blocks, block = {}, nil
+  local number = 0
+  for line in io.lines("README.md") do
+    number = number + 1
+    local language = line:match("^```(%w*)$")
+    if language and block then
+      blocks[#blocks + 1] = block
+      block = nil
+    elseif language then
+      block = { language = language, line = number + 1, code = "" }
+    elseif block then
+      block.code = block.code .. line .. "\n"
+    end
+  end
+  assert(not block, "README.md ends inside a block")
+  return blocks
+end
+
+local requests = {
+  { when = "req:chunks", request = { method = "POST", body = ("echo"):rep(50000) }, body = ("echo"):rep(50000) },
+  { when = "req.query.name", request = { path = "/?name=Ada" }, body = "Hello, Ada!\n" },
+  { when = 'read_file%("README.md"%)', request = {}, matches = "^# luaserve" },
+}
+
+--- What to ask the server of a block, and what it answers.
+local function ask(server, code)
+  for _, case in ipairs(requests) do
+    if code:find(case.when) then
+      local response = server:request(case.request)
+      assert.equal(200, response.status)
+      if case.body then assert.is_true(response.body == case.body) end
+      if case.matches then assert.matches(case.matches, response.body) end
+      return
+    end
+  end
+  assert.is_number(server:request("/").status)
+end
+
+--- A handler that is returned says where it is served. A program that listens itself is made to, on a free port.
+local function serve(code)
+  if code:find("^return function") then return process.serve_code(code) end
+  local changed, count = code:gsub(":listen%(8080%)", ":listen { host = '127.0.0.1', port = 0 }")
+  assert.equal(1, count, "one :listen(8080)")
+  return process.serve_code([[
+    local http = require "luaserve.http"
+    local create = http.create_server
+    function http.create_server(...)
+      local server = create(...)
+      return {
+        listen = function(_, where)
+          assert(server:listen(where))
+          print("http://127.0.0.1:" .. server:address().port)
+          io.stdout:flush()
+          return server
+        end,
+      }
+    end
+  ]] .. changed)
+end
+
+local function check_spec(code)
+  local path = process.temporary(code)
+  os.rename(path, path .. "_spec.lua")
+  local result = process.run { "test", "-o", "TAP", path .. "_spec.lua" }
+  os.remove(path .. "_spec.lua")
+  assert.same({ 0, "" }, { result.status, result.err }, result.out)
+  assert.matches("^ok 1 ", result.out)
+end
+
+local function check_program(code)
+  local result = process.script(code)
+  assert.same({ 0, "" }, { result.status, result.err })
+  return result.out
+end
+
+local function check_lua(code)
+  if code:find("\ndescribe%(") then
+    check_spec(code)
+  elseif code:find("^return function") or code:find(":listen", 1, true) then
+    local server = serve(code)
+    ask(server, code)
+    local status, err = server:stop()
+    assert.same({ 0, "" }, { status, err })
+  else
+    check_program(code)
+  end
+end
+
+local shell = {}
+
+function shell.make(line)
+  local command = line:gsub("^make", "env -u MAKEFLAGS -u MFLAGS make -n", 1)
+  local result = process.shell(command)
+  assert.equal(0, result.status, result.err)
+end
+
+--- `./luaserve script` is served on a free port for the curl lines that follow; with -e it runs to its end.
+function shell.luaserve(line, state)
+  local arguments = line:match("^%./luaserve%s+(.*)$")
+  if arguments:find("^%-e") then
+    local result = process.shell(process.quote(process.luaserve) .. " " .. arguments)
+    assert.same({ 0, "" }, { result.status, result.err })
+    assert.is_true(#result.out > 0)
+  elseif arguments == "examples/files.lua" then
+    state.folder = os.tmpname()
+    os.remove(state.folder)
+    state.server = process.serve { "examples/files.lua", state.folder, "0" }
+  else
+    assert.not_matches("[%s'\"]", arguments)
+    state.server = process.serve { "-p", "0", arguments }
+  end
+end
+
+function shell.curl(line, state)
+  local command, count = line:gsub("127%.0%.0%.1:8080", state.server.host .. ":" .. state.server.port)
+  assert.equal(1, count, "one address with the port 8080")
+  command = command:gsub("^curl", "curl -sS --fail --max-time 20")
+  local result = process.shell(command)
+  assert.same({ 0, "" }, { result.status, result.err })
+  assert.is_true(#result.out > 0)
+end
+
+local function check_shell(code)
+  local state = {}
+  for line in code:gmatch("[^\n]+") do
+    local kind = line:match("^%.?/?(%w+)")
+    assert(shell[kind], "a line that no spec knows: " .. line)(line, state)
+  end
+  if state.server then
+    local status, err = state.server:stop()
+    assert.same({ 0, "" }, { status, err })
+  end
+  if state.folder then os.execute("rm -r " .. state.folder) end
+end
+
+describe("README.md", function()
+  after_each(process.clean_up)
+
+  local blocks = read_blocks()
+
+  it("has code in Lua and for the shell", function()
+    local counts = { lua = 0, sh = 0 }
+    for _, block in ipairs(blocks) do
+      assert(counts[block.language], "line " .. block.line .. ": an unknown language")
+      counts[block.language] = counts[block.language] + 1
+    end
+    assert.is_true(counts.lua > 5 and counts.sh > 2)
+  end)
+
+  local has_curl = os.execute("command -v curl >/dev/null 2>&1")
+  for _, block in ipairs(blocks) do
+    it(("has code in line %d that works"):format(block.line), function()
+      if block.code:find("curl ", 1, true) and not has_curl then return pending("curl is not installed") end
+      if block.language == "lua" then
+        check_lua(block.code)
+      else
+        check_shell(block.code)
+      end
+    end)
+  end
+
+  it("shows output that is as it says", function()
+    for _, block in ipairs(blocks) do
+      if block.code:find("json.decode", 1, true) then
+        local encoded, failure = check_program(block.code):match("^(.-)\nnil\t(.*)$")
+        assert.equal('{"id":9007199254740993,"note":null,"tags":[]}', encoded)
+        assert.matches("%S", failure)
+      elseif block.code:find("countdown", 1, true) then
+        assert.equal("3\n2\n1\n", check_program(block.code))
+      elseif block.code:find("never reached", 1, true) then
+        assert.matches("^unlocked\nfalse\t", check_program(block.code))
+      elseif block.code:find("timer.every", 1, true) then
+        assert.matches("tick", check_program(block.code))
+        assert.matches("%d bytes", check_program(block.code))
+      end
+    end
+  end)
+
+  local function read_text()
+    local file = assert(io.open("README.md"))
+    local text = file:read("a")
+    file:close()
+    return text
+  end
+
+  it("names every option of the command line", function()
+    local text = read_text()
+    local count = 0
+    for option in process.run({ "--help" }).out:gmatch("%-%-[%w-]+") do
+      count = count + 1
+      assert.is_truthy(text:find(option, 1, true), option)
+    end
+    assert.is_true(count >= 8)
+  end)
+
+  it("names modules and functions that there are", function()
+    local count = 0
+    for module, cell in read_text():gmatch("\n| `(luaserve%.%w+)` | ([^\n]*) |") do
+      local exports = require(module)
+      for name in cell:gmatch("`([%a_]+)[%(`]") do
+        count = count + 1
+        assert.is_not_nil(exports[name], module .. "." .. name)
+      end
+    end
+    assert.is_true(count > 20)
+  end)
+
+  it("names options of create_server that there are, with defaults that it takes", function()
+    local lines, section = {}, read_text():match("\nOf `http%.create_server`(.-)\nOf the command line")
+    for name, default in section:gmatch("\n| `([%a_]+)` | ([^\n|]-) |") do
+      lines[#lines + 1] = ("%s = %s"):format(name, default:match("^%d+") or default == "false" and "false" or "nil")
+    end
+    assert.is_true(#lines > 10)
+    local options = table.concat(lines, ", ")
+    local out = check_program(("print(require 'luaserve.http'.create_server({ %s }, print) ~= nil)"):format(options))
+    assert.equal("true\n", out)
+    for _, line in ipairs(lines) do -- nil is no option: each name again with a value that is wrong everywhere
+      local name = line:match("^[%a_]+")
+      local result = process.run { "-e", ("require 'luaserve.http'.create_server({ %s = {} }, print)"):format(name) }
+      assert.is_truthy(result.err:find("option '" .. name .. "' must be", 1, true), result.err)
+    end
+  end)
+
+  it("names members of the request and the response that there are", function()
+    local function members(title)
+      local names = {}
+      local paragraph = read_text():match("%*%*" .. title .. "%*%*(.-)\n\n")
+      for name in paragraph:gsub("^ `%w+`", ""):gmatch("`([%a_]+)") do names[#names + 1] = name end
+      assert.is_true(#names > 10)
+      return table.concat(names, " ")
+    end
+    local server = process.serve_code(([[
+      return function(req, res)
+        local missing = {}
+        for name in (%q):gmatch("%%S+") do
+          if req[name] == nil then missing[#missing + 1] = "req." .. name end
+        end
+        for name in (%q):gmatch("%%S+") do
+          if res[name] == nil then missing[#missing + 1] = "res." .. name end
+        end
+        res:send(table.concat(missing, " "))
+      end
+    ]]):format(members("The request"), members("The response")))
+    local response = server:request("/")
+    assert.same({ 200, "" }, { response.status, response.body })
+    assert.same({ 0, "" }, { server:stop() })
+  end)
+end)

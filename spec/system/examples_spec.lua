@@ -1,0 +1,209 @@
+-- SPDX-License-Identifier: MIT
+--- The programs in examples/, served and asked over real sockets.
+
+local process = require "spec.support.process"
+local json = require "luaserve.json"
+
+describe("examples/hello.lua", function()
+  after_each(process.clean_up)
+
+  it("greets", function()
+    local server = process.serve { "-p", "0", "examples/hello.lua" }
+    local response = server:request "/"
+    assert.equal(200, response.status)
+    assert.equal("Hello from luaserve, whoever you are!\n", response.body)
+    assert.equal("text/plain; charset=utf-8", response.headers["content-type"])
+    assert.equal("Hello from luaserve, Ada & Grace!\n", server:request("/?name=Ada+%26%20Grace").body)
+    local head = server:request { method = "HEAD" }
+    assert.equal(200, head.status)
+    assert.equal("", head.body)
+    assert.same({ 0, "" }, { server:stop() })
+  end)
+
+  it("greets two requests on one connection", function()
+    local server = process.serve { "-p", "0", "examples/hello.lua" }
+    local connection = server:connect()
+    for _, name in ipairs { "Ada", "Grace" } do
+      assert.equal(("Hello from luaserve, %s!\n"):format(name), connection:request({ path = "/?name=" .. name }).body)
+    end
+    server:stop()
+  end)
+end)
+
+describe("examples/files.lua", function()
+  local folder, server
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    server = process.serve { "examples/files.lua", folder, "0" }
+  end)
+
+  after_each(function()
+    process.clean_up()
+    os.execute("rm -rf " .. folder)
+  end)
+
+  local function ask(method, path, body)
+    local response = server:request { method = method, path = path, body = body }
+    local value = response.headers["content-type"] == "application/json" and response.body ~= "" and
+      json.decode(response.body)
+    return response, value
+  end
+
+  local function assert_stops(log)
+    local status, err = server:stop()
+    assert.equal(log or "", err)
+    assert.equal(0, status)
+  end
+
+  it("says what it serves, and makes its folder", function()
+    assert.same({ ("notes from %s on http://127.0.0.1:%d/notes"):format(folder, server.port) }, server.output)
+    local response, value = ask("GET", "/notes")
+    assert.equal(200, response.status)
+    assert.same({ notes = {} }, value)
+    assert.equal('{"notes":[]}', response.body)
+    assert_stops()
+  end)
+
+  it("takes a note, gives it and forgets it", function()
+    local response, value = ask("POST", "/notes", '{"text":"buy milk \\u00e9"}')
+    assert.equal(201, response.status)
+    assert.matches("^%x+$", value.id)
+    local path = response.headers.location
+    assert.equal("/notes/" .. value.id, path)
+
+    local note
+    response, note = ask("GET", path)
+    assert.equal(200, response.status)
+    assert.same({ id = value.id, text = "buy milk \u{e9}" }, note)
+    assert.same({ notes = { value.id } }, select(2, ask("GET", "/notes")))
+
+    response = ask("HEAD", path)
+    assert.equal(200, response.status)
+    assert.equal("", response.body)
+
+    response = ask("DELETE", path)
+    assert.equal(204, response.status)
+    assert.equal("", response.body)
+    for _, method in ipairs { "GET", "DELETE" } do
+      response, value = ask(method, path)
+      assert.equal(404, response.status)
+      assert.same({ error = "no such note" }, value)
+    end
+    assert.same({ notes = {} }, select(2, ask("GET", "/notes")))
+    assert_stops()
+  end)
+
+  it("takes several notes", function()
+    local ids = {}
+    for i = 1, 5 do
+      local _, value = ask("POST", "/notes", json.encode { text = "note " .. i })
+      ids[value.id] = true
+    end
+    local _, list = ask("GET", "/notes")
+    assert.equal(5, #list.notes)
+    for _, id in ipairs(list.notes) do assert.is_true(ids[id]) end
+    assert_stops()
+  end)
+
+  it("answers 400 to what is no JSON", function()
+    for _, body in ipairs { "{", "", "nope", '{"text":1} 2' } do
+      local response, value = ask("POST", "/notes", body)
+      assert.equal(400, response.status, body)
+      assert.is_string(value.error)
+    end
+    assert_stops()
+  end)
+
+  it("answers 422 to JSON that is no note", function()
+    for _, body in ipairs { "{}", "[]", '"text"', "7", "null", '{"text":null}', '{"text":{"a":1}}' } do
+      local response, value = ask("POST", "/notes", body)
+      assert.equal(422, response.status, body)
+      assert.same({ error = "a note is an object with a text" }, value)
+    end
+    assert_stops()
+  end)
+
+  it("answers 413 to a body over the limit", function()
+    local response = ask("POST", "/notes", json.encode { text = ("x"):rep(1 << 20) })
+    assert.equal(413, response.status)
+    local connection = server:connect()
+    connection:write("POST /notes HTTP/1.1\r\nhost: spec\r\ntransfer-encoding: chunked\r\n\r\n")
+    local chunk = ("x"):rep(65536)
+    for _ = 1, 17 do
+      if not connection:write(("%x\r\n%s\r\n"):format(#chunk, chunk)) then break end
+    end
+    assert.equal(413, connection:response().status)
+    connection:close()
+    assert.same({ notes = {} }, select(2, ask("GET", "/notes")))
+    assert_stops()
+  end)
+
+  it("answers 405 with the methods that it knows", function()
+    for _, case in ipairs {
+      { "PUT", "/notes", "GET, HEAD, POST" }, { "DELETE", "/notes", "GET, HEAD, POST" },
+      { "POST", "/notes/12", "GET, HEAD, DELETE" }, { "PATCH", "/notes/12", "GET, HEAD, DELETE" },
+    } do
+      local response, value = ask(case[1], case[2], "")
+      assert.equal(405, response.status)
+      assert.equal(case[3], response.headers.allow)
+      assert.same({ error = case[1] .. " makes no sense here" }, value)
+    end
+    assert_stops()
+  end)
+
+  it("answers 404 to other paths, also to those that would leave its folder", function()
+    os.execute(("echo secret > %s.json"):format(folder))
+    local name = folder:match("[^/]+$")
+    for _, path in ipairs { "/", "/notes/", "/notes/xyz", "/notes/1/2", "/notes/../" .. name, "/notes/..%2f" .. name,
+      "/notes/%2e%2e/" .. name } do
+      local response, value = ask("GET", path)
+      assert.equal(404, response.status, path)
+      assert.same({ error = "no such page: try /notes" }, value)
+    end
+    os.remove(folder .. ".json")
+    assert_stops()
+  end)
+
+  it("answers 404 to a note that is not there", function()
+    local response, value = ask("GET", "/notes/ffff")
+    assert.equal(404, response.status)
+    assert.same({ error = "no such note" }, value)
+    assert_stops()
+  end)
+
+  it("answers 500 to failures that are not the client's, and logs them", function()
+    os.execute(("mkdir %s/12.json"):format(folder))
+    for _, method in ipairs { "GET", "DELETE" } do
+      local response, value = ask(method, "/notes/12")
+      assert.equal(500, response.status)
+      assert.same({ error = "the notes cannot be read or written right now" }, value)
+    end
+    os.execute(("rm -r %s; touch %s"):format(folder, folder))
+    for _, method in ipairs { "GET", "POST" } do
+      local response = ask(method, "/notes", '{"text":"x"}')
+      assert.equal(500, response.status)
+    end
+    local status, err = server:stop()
+    assert.equal(0, status)
+    assert.matches("EISDIR[^\n]*12%.json", err)
+    assert.matches("ENOTDIR", err)
+    assert.is_truthy(err:find(folder, 1, true))
+  end)
+
+  it("says when it cannot start", function()
+    local result = process.run { "examples/files.lua", folder, tostring(server.port) }
+    assert.equal(1, result.status)
+    assert.matches("address already in use", result.err)
+    assert.not_matches("traceback", result.err)
+
+    result = process.run { "examples/files.lua", "/no/such/folder", "0" }
+    assert.equal(1, result.status)
+    assert.matches("/no/such/folder", result.err)
+
+    result = process.run { "examples/files.lua", folder, "http" }
+    assert.equal(1, result.status)
+    assert.matches("the port must be an integer, not http", result.err)
+  end)
+end)
