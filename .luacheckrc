@@ -5,7 +5,6 @@ ignore = {
   "212/self",
 }
 
-files["lua/luaserve/busted.lua"] = { globals = { "arg" } } -- it makes the command line of busted
 files["bench/browser.lua"] = { globals = { "wrk" } } -- scripts that wrk runs
 files["bench/pipeline.lua"] = { globals = { "wrk", "init", "request" } }
 files["spec"] = { std = "+busted" }

@@ -16,7 +16,7 @@ VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $
 BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 
-.PHONY: build run test setup setup-lint specs asan tsan format install clean distclean help need \
+.PHONY: build run test setup setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
   lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -28,8 +28,9 @@ build: $(BIN)
 
 # --- Packages --------------------------------------------------------------------------------------------------------
 
-PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev lua-busted
+PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev lua-busted libedit2
 LINT_PACKAGES := clang-format cppcheck lua-check
+FUZZ_PACKAGES := clang libclang-rt-14-dev
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
@@ -168,6 +169,9 @@ setup:
 setup-lint:
 	$(call install,make $(LINT_PACKAGES))
 
+setup-fuzz:
+	$(call install,$(FUZZ_PACKAGES))
+
 # --- Run and test ----------------------------------------------------------------------------------------------------
 
 # Set-up may change what the variables above find, so these go on in a second make.
@@ -202,6 +206,32 @@ specs: $(BIN) $(C_SPEC_BINS)
 	echo "$(BIN) test"; \
 	timeout --foreground 900 $(RUNNER) ./$(BIN) test || { echo "FAILED $(BIN) test (status $$?)"; failed=1; }; \
 	test -z "$$failed"
+
+# --- Fuzz ------------------------------------------------------------------------------------------------------------
+
+# Every target of fuzz/ for that many seconds, with clang's libFuzzer and the sanitizers; a crash ends it. What it learns
+# goes to build/fuzz, the seeds are in fuzz/corpus.
+SECONDS ?= 60
+FUZZERS := $(patsubst fuzz/%.c,build/fuzz/%,$(sort $(wildcard fuzz/*.c)))
+FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
+  $(if $(LLHTTP_C),$(wildcard $(LLHTTP_SHARE)/llhttp/*.c))
+
+fuzz: setup setup-fuzz
+	@$(MAKE) --no-print-directory fuzzers
+	@for fuzzer in $(FUZZERS); do name=$${fuzzer##*/}; mkdir -p build/fuzz/corpus/$$name; \
+	  echo "$$fuzzer for $(SECONDS) s"; \
+	  $$fuzzer -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name fuzz/corpus/$$name \
+	    2>build/fuzz/$$name.log || { tail -40 build/fuzz/$$name.log; exit 1; }; \
+	  grep '^Done' build/fuzz/$$name.log; \
+	done
+
+fuzzers: $(FUZZERS)
+
+$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard src/base/*.h src/http/*.h)
+	@mkdir -p $(@D) && echo "fuzzer $@"
+	$(Q)clang $(ALL_CPPFLAGS) -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
+	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
@@ -256,6 +286,7 @@ help:
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
 	@echo 'make setup, setup-lint  only install the packages that are missing'
 	@echo 'make lint, make format  check everything, format the C files'
+	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

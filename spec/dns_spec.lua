@@ -130,11 +130,9 @@ describe("dns.lookup", function()
 end)
 
 describe("dns.reverse", function()
-  -- What this machine's hosts file says of an address, if anything: the names of its first line, and whether others
-  -- follow (which may count or not).
+  -- The names in the first line of this machine's hosts file that has the address.
   local function hosts_names(address)
-    local file = io.open("/etc/hosts")
-    for line in file and file:lines() or function() end do
+    for line in io.lines("/etc/hosts") do
       local fields = {}
       for field in line:gsub("#.*", ""):gmatch("%S+") do
         fields[#fields + 1] = field
@@ -146,16 +144,11 @@ describe("dns.reverse", function()
   end
 
   it("finds the names of the hosts file", function()
-    local expected = hosts_names("127.0.0.1")
     local names = assert(dns.reverse("127.0.0.1"))
-    assert.is_true(#names >= 1)
-    for _, name in ipairs(names) do
-      assert.is_string(name)
+    for i, name in ipairs(hosts_names("127.0.0.1") or {}) do
+      assert.equal(name, names[i])
     end
-    if expected then
-      assert.equal(expected[1], names[1])
-      assert.equal(expected[2], names[2])
-    end
+    assert.is_string(names[1])
   end)
 
   it("calls back", function()
@@ -402,13 +395,20 @@ describe("dns.resolve", function()
     local asked = 0
     local server = ask(function(query)
       asked = asked + 1
-      return asked == 3 and answer(query, { record("A", "192.0.2.3") }) or nil
+      return asked >= 3 and answer(query, { record("A", "192.0.2.3") }) or nil
     end)
     assert.equal("192.0.2.3", assert(dns.resolve("slow.test", "A", { timeout = 0.02, tries = 9 }))[1].address)
     assert.is_true(#server.queries >= 3)
-    server = ask(function() end)
+    server = ask(function(query)
+      return query.name == "last.test" and answer(query, { record("A", "192.0.2.1") }) or nil
+    end)
     assert_failure("ETIMEDOUT", "mute.test", dns.resolve("mute.test", "A", { timeout = 0.02, tries = 2 }))
-    assert.equal(2, #server.queries)
+    assert(dns.resolve("last.test")) -- by now the server has seen what came before it
+    assert.same({ "mute.test", "mute.test", "last.test" }, {
+      server.queries[1].name,
+      server.queries[2].name,
+      server.queries[3].name,
+    })
   end)
 
   it("refuses malformed answers", function()

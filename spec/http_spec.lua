@@ -474,53 +474,6 @@ describe("res", function()
   end)
 end)
 
-describe("a connection", function()
-  it("answers pipelined requests in their order, also when the first is slow", function()
-    local _, address = serve(nil, function(req, res)
-      if req.path == "/slow" then timer.sleep(0.01) end
-      res:send(req.path)
-    end)
-    local connection <close> = client.connect(address)
-    local paths = { "/slow", "/b", "/c", "/slow", "/e" }
-    local bytes = {}
-    for i, path in ipairs(paths) do bytes[i] = client.format { path = path } end
-    connection:write(table.concat(bytes))
-    for _, path in ipairs(paths) do assert.equal(path, connection:response().body) end
-  end)
-
-  it("refuses what is no HTTP", function()
-    local _, address = serve(nil, function(_, res) res:send("x") end)
-    for _, bytes in ipairs { "GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n",
-      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n" } do
-      local connection <close> = client.connect(address)
-      connection:write(bytes)
-      local response = connection:response()
-      assert.equal(400, response.status)
-      assert.equal("close", response.headers.connection:lower())
-      assert.is_nil(connection:response())
-    end
-  end)
-
-  it("is closed gracefully with its server", function()
-    local answering = false
-    local server, address = serve(nil, function(_, res)
-      answering = true
-      timer.sleep(0.02)
-      res:send("done")
-    end)
-    local connection <close> = client.connect(address)
-    connection:write(client.format {})
-    eventually(function() return answering end)
-    local closed = task.spawn(function() return server:close(5) end)
-    local response = connection:response()
-    assert.equal("done", response.body)
-    assert.equal("close", response.headers.connection:lower())
-    assert.is_nil(connection:response())
-    connection:close() -- the server waits a little for the client's end
-    assert.is_true(closed:join())
-  end)
-end)
-
 describe("a handler", function()
   it("that fails answers 500 and tells the client nothing else", function()
     local _, address = serve(nil, function() error("secret") end)

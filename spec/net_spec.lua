@@ -242,12 +242,19 @@ describe("net.connect and net.listen", function()
         fn(table.unpack(arguments, 1, arguments.n))
       end, pattern)
     end
-    raises("host and port, or path", net.connect, {})
-    raises("host and port, or path", net.connect, { path = "x", port = 1 })
+    raises("give host and port", net.connect, {})
+    raises("give host and port", net.connect, { path = "x", port = 1 })
     raises("did you mean 'timeout'", net.connect, "127.0.0.1", 1, { timout = 1 })
     raises("did you mean 'port'", net.connect, { host = "127.0.0.1", prot = 1 })
     raises("from 1 to 65535", net.connect, "127.0.0.1", 0)
     raises("NUL", net.connect, "a\0b", 1)
+    raises("give host and port", net.connect, { addresses = { "::1" } })
+    raises("give host and port", net.connect, { addresses = { "::1" }, host = "::1", port = 1 })
+    raises("numeric addresses", net.connect, { addresses = {}, port = 1 })
+    raises("localhost is none", net.connect, { addresses = { "::1", "localhost" }, port = 1 })
+    raises("at least 0.01", net.connect, "127.0.0.1", 1, { attempt_delay = 0.001 })
+    raises("mode is for a path", net.listen, { port = 1, mode = 384 }, print)
+    raises("did you mean 'max_connections'", net.listen, { max_connection = 1 }, print)
     raises("from 0 to 65535", net.listen, 65536, print)
     raises("function expected", net.listen, 0)
     raises("either path", net.listen, { path = "x", port = 1 }, print)
@@ -307,6 +314,178 @@ describe("net.connect and net.listen", function()
   end)
 end)
 
+-- Servers on loopback addresses that share a port; each says its address. Raises for an address the machine has not.
+local function serve_addresses(...)
+  local servers, port = {}, 0
+  for i, host in ipairs({ ... }) do
+    local server, _, code = net.listen({ host = host, port = port }, function(sock)
+      sock:write(host)
+      sock:close()
+    end)
+    if code == "EADDRINUSE" then -- there, somebody has it: another port
+      for _, other in ipairs(servers) do
+        other:close()
+      end
+      return serve_addresses(...)
+    end
+    servers[i] = keep(assert(server, code))
+    port = server:address().port
+  end
+  return port, table.unpack(servers)
+end
+
+-- A server on 127.0.0.1:port whose queue is full: who connects now gets no answer at all. The port of it.
+local function black_hole(port)
+  local filled
+  local server, _, code = net.listen(
+    { host = "127.0.0.1", port = port, backlog = 1, max_connections = 1 },
+    function(sock)
+      keep(sock)
+    end
+  )
+  if not server then
+    return nil, code
+  end
+  keep(server)
+  repeat
+    local sock
+    sock, _, filled = net.connect({ host = "127.0.0.1", port = port, timeout = 0.25 })
+    if sock then
+      keep(sock)
+    end
+  until filled
+  assert.equal("ETIMEDOUT", filled)
+  return port
+end
+
+local has_ipv6 = net.udp({ host = "::1" })
+if has_ipv6 then
+  has_ipv6:close()
+end
+
+describe("net.connect with several addresses", function()
+  local function connect(port, addresses, delay)
+    return net.connect({ addresses = addresses, port = port, attempt_delay = delay, timeout = 20 })
+  end
+
+  local function said(port, addresses, delay)
+    local sock <close> = assert(connect(port, addresses, delay))
+    return sock:read_all()
+  end
+
+  it("goes on with the next one when one fails", function()
+    local port = serve_addresses("127.0.0.2")
+    assert.equal("127.0.0.2", said(port, { "127.0.0.1", "127.0.0.2" }, false))
+    assert.equal("127.0.0.2", said(port, { "127.0.0.1", "127.0.0.3", "127.0.0.2" }, 1000))
+    assert.equal("127.0.0.2", said(port, { "127.0.0.2", "127.0.0.1" }, false))
+    assert.equal("127.0.0.2", said(port, { "224.0.0.1", "127.0.0.2" }, false))
+  end)
+
+  it("goes on from either family to the other", function()
+    if not has_ipv6 then
+      pending("no IPv6 here")
+      return
+    end
+    local six = serve_addresses("::1")
+    assert.equal("::1", said(six, { "127.0.0.1", "::1" }, false))
+    assert.equal("::1", said(six, { "::1", "127.0.0.1" }, false))
+    local four = serve_addresses("127.0.0.1")
+    assert.equal("127.0.0.1", said(four, { "::1", "127.0.0.1" }, false))
+    assert.equal("127.0.0.1", said(four, { "127.0.0.1", "::1" }, false))
+  end)
+
+  it("lets the families take turns, beginning with the first one's", function()
+    if not has_ipv6 then
+      pending("no IPv6 here")
+      return
+    end
+    local port, _, six = serve_addresses("127.0.0.3", "::1")
+    assert.equal("::1", said(port, { "127.0.0.1", "127.0.0.3", "::1" }, false))
+    assert.equal("127.0.0.3", said(port, { "127.0.0.3", "::1" }, false))
+    assert.equal("::1", said(port, { "::1", "127.0.0.3" }, false))
+    six:close()
+    assert.equal("127.0.0.3", said(port, { "127.0.0.1", "127.0.0.3", "::1" }, false))
+  end)
+
+  it("does not wait for one that does not answer", function()
+    local port, second
+    repeat
+      port, second = serve_addresses("127.0.0.2")
+    until black_hole(port)
+    assert.equal("127.0.0.2", said(port, { "127.0.0.1", "127.0.0.2" }, 0.01))
+    assert.equal("127.0.0.2", said(port, { "127.0.0.1", "127.0.0.3", "127.0.0.2" }, 0.01))
+    assert.equal("127.0.0.2", said(port, { "127.0.0.1", "127.0.0.2" })) -- 0.25 s
+    -- Nor does it begin with the next one early, if told so.
+    local accepted = second:stats().accepted
+    local target = { addresses = { "127.0.0.1", "127.0.0.2" }, port = port, attempt_delay = false, timeout = 0.05 }
+    assert_failure("ETIMEDOUT", "connect port %d+ of 2 addresses", net.connect(target))
+    -- The one without an answer is still tried when the other has failed.
+    second:close()
+    assert.equal(accepted, second:stats().accepted)
+    target.attempt_delay = 0.01
+    assert_failure("ETIMEDOUT", "connect port %d+ of 2 addresses", net.connect(target))
+    local connector = waiting(net.connect, target)
+    connector:cancel()
+  end)
+
+  it("tells what the first one said that said something", function()
+    local port, server = serve_addresses("127.0.0.2")
+    server:close()
+    assert_failure("ECONNREFUSED", "connect 127.0.0.1:" .. port, connect(port, { "127.0.0.1", "127.0.0.2" }))
+    assert_failure("ECONNREFUSED", "connect 127.0.0.2:" .. port, connect(port, { "127.0.0.2", "127.0.0.1" }))
+    -- There is no TCP to a multicast group: the first failure is this machine's own.
+    assert_failure("ENETUNREACH", "connect 224.0.0.1:" .. port, connect(port, { "224.0.0.1", "224.0.0.2" }))
+    assert_failure("ECONNREFUSED", "connect 127.0.0.2:" .. port, connect(port, { "224.0.0.1", "127.0.0.2" }))
+    assert_failure("ECONNREFUSED", "connect 127.0.0.2:" .. port, connect(port, { "127.0.0.2", "224.0.0.1" }))
+  end)
+end)
+
+describe("net.listen with max_connections", function()
+  it("lets the next ones wait until there is room", function()
+    local accepted = {}
+    local server = keep(assert(net.listen({ host = "127.0.0.1", max_connections = 2 }, function(sock)
+      accepted[#accepted + 1] = keep(sock)
+      sock:write(tostring(#accepted))
+    end)))
+    local clients = {}
+    for i = 1, 3 do
+      clients[i] = keep(assert(net.connect(server:address())))
+    end
+    assert.equal("1", clients[1]:read())
+    assert.equal("2", clients[2]:read())
+    clients[3]:set_timeout(0.02)
+    assert_failure("ETIMEDOUT", "read .-", clients[3]:read())
+    clients[3]:set_timeout(20)
+    assert.same({ connections = 2, accepted = 2, refused = 0 }, server:stats())
+    accepted[1]:close()
+    assert.equal("3", clients[3]:read())
+    assert.same({ connections = 2, accepted = 3, refused = 0 }, server:stats())
+    server:close()
+    accepted[2]:close()
+    assert.same({ connections = 1, accepted = 3, refused = 0 }, server:stats())
+    clients[3]:write("goes on")
+    assert.equal("goes on", accepted[3]:read())
+  end)
+
+  it("counts those that there was no descriptor for", function()
+    local code = [[
+      local net = require("luaserve.net")
+      local server = net.listen({ host = "127.0.0.1" }, print)
+      local sock, socks = true, {}
+      while sock do
+        sock = net.udp()
+        socks[#socks + 1] = sock
+      end
+      socks[#socks]:close() -- leaves a descriptor for the client, none for the server
+      sock = net.connect(server:address())
+      print(sock:read(), server:stats().refused)
+      os.exit(0, true)]]
+    local child = assert(io.popen(("ulimit -n 64; %s -e '%s' 2>&1"):format(PROGRAM, code)))
+    assert.equal("nil\t1\n", child:read("a"))
+    assert.is_true(child:close())
+  end)
+end)
+
 describe("a unix socket", function()
   it("works like any other", function()
     local path = temporary_path()
@@ -336,6 +515,35 @@ describe("a unix socket", function()
     file:close()
     assert_failure("EADDRINUSE", "listen " .. path, net.listen({ path = path }, print))
     os.remove(path)
+  end)
+
+  it("has the permissions that mode says", function()
+    local path = temporary_path()
+    local server = keep(assert(net.listen({ path = path, mode = tonumber("640", 8) }, print)))
+    local child = assert(io.popen("stat -c %a " .. path))
+    assert.equal("640\n", child:read("a"))
+    child:close()
+    server:close()
+  end)
+
+  it("is removed from wherever the program is then", function()
+    if not pcall(require, "luaserve.process") then
+      pending("no luaserve.process")
+      return
+    end
+    local folder = os.tmpname()
+    os.remove(folder)
+    local code = [[
+      local net, process = require("luaserve.net"), require("luaserve.process")
+      process.chdir(%q)
+      local server = net.listen({ path = "x.sock" }, print)
+      print(server:address().path)
+      process.chdir("/")
+      server:close()]]
+    local run = ("mkdir %s && %s -e '%s' && rmdir %s"):format(folder, PROGRAM, code:format(folder), folder)
+    local child = assert(io.popen(run))
+    assert.equal(folder .. "/x.sock\n", child:read("a"))
+    assert.is_true(child:close()) -- rmdir found it empty
   end)
 
   it("has a short name", function()
@@ -598,6 +806,34 @@ describe("socket:write", function()
     local client = pair()
     assert.is_true(client:set_nodelay(false))
     assert.is_true(client:set_nodelay(true))
+  end)
+
+  it("keeps the connection alive", function()
+    local client = pair()
+    local port = client:address().port
+    -- The kernel's table tells which timer runs for a connection: 02 is keepalive.
+    local function timer_kind()
+      local pattern = ("^%%s*%%d+: 0100007F:%04X %%x+:%%x+ 01 %%x+:%%x+ (%%x+):"):format(port)
+      for line in io.lines("/proc/net/tcp") do
+        local kind = line:match(pattern)
+        if kind then
+          return kind
+        end
+      end
+    end
+    assert.equal("00", timer_kind())
+    assert.is_true(client:set_keepalive(60))
+    assert.equal("02", timer_kind())
+    assert.is_true(client:set_keepalive(false))
+    assert.equal("00", timer_kind())
+    assert.has_error(function()
+      client:set_keepalive(0)
+    end)
+    assert.has_error(function()
+      client:set_keepalive(true)
+    end)
+    client:close()
+    assert_failure("ECLOSED", "set_keepalive .-", client:set_keepalive(1))
   end)
 end)
 

@@ -21,8 +21,9 @@ local function assert_failure(code, what, ...)
   assert.matches(what .. "$", message)
 end
 
+-- The time limit only makes a failure visible.
 local function udp(options)
-  return keep(assert(net.udp(options)))
+  return keep(assert(net.udp(options)):set_timeout(20))
 end
 
 -- A socket on 127.0.0.1, and its port.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main: the command line. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <lua.h>
 #include <signal.h>
@@ -20,27 +21,29 @@
 
 #define EXIT_USAGE 2
 #define LOG_BYTES (256 * 1024)
+#define LOG_FLUSH_MS 1000
 #define POOL_DEFAULT 4
+#define POOL_SETTLE_MS 1000
 #define POOL_MAX 1024 /* libuv's limit */
 
-static const char help[] =
-    "luaserve " LS_VERSION
-    ": a network application server scripted in Lua\n"
-    "\n"
-    "usage: luaserve [options] app.lua [arguments]   run a script; serve the handler it returns\n"
-    "       luaserve [options] -e code [arguments]   run code\n"
-    "       luaserve test [busted options] [paths]   run busted specs, where specs may wait\n"
-    "\n"
-    "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
-    "      --host ADDRESS    address for a returned handler (127.0.0.1)\n"
-    "      --grace SECONDS   what SIGINT and SIGTERM leave to requests under way (10)\n"
-    "      --globals=open    let requests assign globals (they are sealed at the first request)\n"
-    "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
-    "  -e, --execute CODE    run CODE instead of a script\n"
-    "  -v, --version         print the version\n"
-    "  -h, --help            print this\n"
-    "\n"
-    "A script named - is read from standard input.\n";
+static const char help[] = "luaserve " LS_VERSION
+                           ": a network application server scripted in Lua\n"
+                           "\n"
+                           "usage: luaserve [options] app.lua [args]   run a script; serve what it returns\n"
+                           "       luaserve [options] -e code [args]   run code\n"
+                           "       luaserve test [options] [paths]     run busted specs, which may wait\n"
+                           "       luaserve                            on a terminal: try things out\n"
+                           "\n"
+                           "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
+                           "      --host ADDRESS    address for a returned handler (127.0.0.1)\n"
+                           "      --grace SECONDS   left to requests at SIGINT and SIGTERM (10)\n"
+                           "      --globals=open    let requests assign globals (they are sealed)\n"
+                           "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
+                           "  -e, --execute CODE    run CODE instead of a script\n"
+                           "  -v, --version         print the version\n"
+                           "  -h, --help            print this\n"
+                           "\n"
+                           "A script named -, or none and no terminal, is read from standard input.\n";
 
 enum { OPTION_HOST = 256, OPTION_GRACE, OPTION_GLOBALS, OPTION_POOL_THREADS };
 
@@ -69,11 +72,13 @@ static int bad_option(char **argv) {
                                       "--execute", "--version", "--help",  NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
-    const char *nearest = ls_options_nearest(given, names);
+    char name[40];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
+    const char *nearest = ls_options_nearest(name, names);
     if (nearest != NULL)
-      fprintf(stderr, "luaserve: unknown option '%s' (did you mean '%s'?)\n", given, nearest);
+      fprintf(stderr, "luaserve: unknown option '%s' (did you mean '%s'?)\n", name, nearest);
     else
-      fprintf(stderr, "luaserve: unknown option '%s'\n", given);
+      fprintf(stderr, "luaserve: unknown option '%s'\n", name);
   } else {
     fprintf(stderr, "luaserve: unknown option '-%c'\n", optopt);
   }
@@ -137,7 +142,8 @@ static int take_option(struct settings *settings, int option, char **argv) {
   }
 }
 
-/* Options end at the script, at -e's code (which may only be followed by more options) or at "test". */
+/* Options end at the script, at -e's code (which may only be followed by more options) or at "test". Without any of them
+ * a person at a terminal is asked; anything else on standard input is the script. */
 static int read_arguments(struct settings *settings, int argc, char **argv) {
   int option, end;
   opterr = 0;
@@ -149,15 +155,15 @@ static int read_arguments(struct settings *settings, int argc, char **argv) {
   struct ls_program *program = &settings->program;
   char **rest = argv + optind;
   if (program->code == NULL) {
-    if (*rest == NULL) {
-      fputs("luaserve: no script given\n", stderr);
-      return 1 + usage_error();
-    }
-    if (strcmp(*rest, "test") == 0)
+    if (*rest == NULL && isatty(STDIN_FILENO))
+      program->module = "luaserve.repl";
+    else if (*rest == NULL)
+      program->file = "-";
+    else if (strcmp(*rest, "test") == 0)
       program->module = "luaserve.busted";
     else
       program->file = *rest;
-    rest++;
+    rest += *rest != NULL;
   }
   program->args = rest;
   return 0;
@@ -203,11 +209,27 @@ static int run(const struct settings *settings, struct ls_log *log, struct ls_po
     ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
                  threads, POOL_DEFAULT);
   int status = run_on_loop(&rt, &loop, &settings->program);
+  if (!ls_pool_settle(pool, POOL_SETTLE_MS)) { /* a job hangs, on a pipe without its other end for one */
+    fflush(NULL);
+    ls_log_flush(log, LOG_FLUSH_MS);
+    _exit(status);
+  }
   ls_loop_dispose(&loop);
   return status;
 }
 
+/* A descriptor below 3 that was closed would be given to a socket, and then get what is printed. */
+static bool open_standard_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+      return false;
+  return true;
+}
+
 int main(int argc, char **argv) {
+  if (!open_standard_streams())
+    return EXIT_FAILURE;
+  argv = uv_setup_args(argc, argv); /* makes room for process.title */
   struct settings settings = {.program = {.host = "127.0.0.1", .port = 8080, .grace_ms = 10000, .name = argv[0]}};
   int end = read_arguments(&settings, argc, argv);
   if (end != 0)

@@ -8,6 +8,5 @@ return function()
     io.stderr:write("luaserve: busted is not installed (Debian: apt-get install lua-busted)\n", runner, "\n")
     os.exit(1, true)
   end
-  arg[0] = "luaserve test"
   runner({ standalone = false })
 end

@@ -8,40 +8,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHECK(condition)                                                                   \
-  do {                                                                                     \
-    if (!(condition)) {                                                                    \
+#define CHECK(condition)                                                                      \
+  do {                                                                                        \
+    if (!(condition)) {                                                                       \
       fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #condition); \
-      exit(1);                                                                             \
-    }                                                                                      \
+      exit(1);                                                                                \
+    }                                                                                         \
   } while (0)
 
-#define CHECK_INT(actual, expected)                                                                        \
-  do {                                                                                                     \
-    long long actual_ = (long long)(actual), expected_ = (long long)(expected);                            \
-    if (actual_ != expected_) {                                                                            \
-      fprintf(stderr, "%s:%d: %s: %s is %lld, not %lld\n", __FILE__, __LINE__, __func__, #actual, actual_, \
-              expected_);                                                                                  \
-      exit(1);                                                                                             \
-    }                                                                                                      \
+#define CHECK_INT(actual, expected)                                                                                    \
+  do {                                                                                                                 \
+    long long actual_ = (long long)(actual), expected_ = (long long)(expected);                                        \
+    if (actual_ != expected_) {                                                                                        \
+      fprintf(stderr, "%s:%d: %s: %s is %lld, not %lld\n", __FILE__, __LINE__, __func__, #actual, actual_, expected_); \
+      exit(1);                                                                                                         \
+    }                                                                                                                  \
   } while (0)
 
 /* Bytes against a C string. */
-#define CHECK_BYTES(ptr, len, expected)                                                                    \
-  do {                                                                                                     \
-    const char *ptr_ = (ptr), *expected_ = (expected);                                                     \
-    size_t len_ = (len);                                                                                   \
-    if (len_ != strlen(expected_) || (len_ != 0 && memcmp(ptr_, expected_, len_) != 0)) {                  \
-      fprintf(stderr, "%s:%d: %s: %s is\n%.*s\nnot\n%s\n", __FILE__, __LINE__, __func__, #ptr, (int)len_,  \
-              len_ != 0 ? ptr_ : "", expected_);                                                           \
-      exit(1);                                                                                             \
-    }                                                                                                      \
+#define CHECK_BYTES(ptr, len, expected)                                                                   \
+  do {                                                                                                    \
+    const char *ptr_ = (ptr), *expected_ = (expected);                                                    \
+    size_t len_ = (len);                                                                                  \
+    if (len_ != strlen(expected_) || (len_ != 0 && memcmp(ptr_, expected_, len_) != 0)) {                 \
+      fprintf(stderr, "%s:%d: %s: %s is\n%.*s\nnot\n%s\n", __FILE__, __LINE__, __func__, #ptr, (int)len_, \
+              len_ != 0 ? ptr_ : "", expected_);                                                          \
+      exit(1);                                                                                            \
+    }                                                                                                     \
   } while (0)
 
-#define RUN(test)                \
-  do {                           \
-    test();                      \
-    printf("ok %s\n", #test);    \
+#define RUN(test)             \
+  do {                        \
+    test();                   \
+    printf("ok %s\n", #test); \
   } while (0)
 
 #endif

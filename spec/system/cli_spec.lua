@@ -72,11 +72,6 @@ describe("the command line", function()
     assert_usage_error(process.run { "--version=2" }, "'--version")
   end)
 
-  it("wants a script", function()
-    assert_usage_error(process.run {}, "no script")
-    assert_usage_error(process.run { "-p", "0" }, "no script")
-  end)
-
   it("gives a script its arguments, in arg and in ...", function()
     local code = [[
       print(#arg, arg[1], arg[2], arg[3])

@@ -7,12 +7,12 @@
 #include <errno.h>
 
 enum ls_error {
-  LS_ECLOSED = -5001,  /* the peer has gone or the handle was closed */
-  LS_ETOOBIG = -5002,  /* over a limit that was set */
-  LS_EPROTO = -5003,   /* the peer broke its protocol */
-  LS_ESTATE = -5004,   /* called at a time when it makes no sense: written after the end */
-  LS_ELENGTH = -5005,  /* more or fewer body bytes than Content-Length said */
-  LS_EHEADER = -5006,  /* a header name or value that must not be sent */
+  LS_ECLOSED = -5001, /* the peer has gone or the handle was closed */
+  LS_ETOOBIG = -5002, /* over a limit that was set */
+  LS_EPROTO = -5003,  /* the peer broke its protocol */
+  LS_ESTATE = -5004,  /* called at a time when it makes no sense: written after the end */
+  LS_ELENGTH = -5005, /* more or fewer body bytes than Content-Length said */
+  LS_EHEADER = -5006, /* a header name or value that must not be sent */
 
   /* What a name server said, or did not. */
   LS_ENOTFOUND = -5101, /* there is no such name */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bind/fs_impl.h"
+#include "bind/fs_watches.h"
 #include "bind/modules.h"
 #include "loop/loop.h"
 #include "script/options.h"
@@ -285,7 +286,8 @@ int ls_fs_job_start(lua_State *L, struct ls_fs_job *job, int callback_index) {
   return ls_push_failure(L, status, NULL);
 }
 
-/* A job that waits for its turn at a file, or in the lane, can be taken back; one that runs cannot, but may end early. */
+/* A job that waits for its turn at a file, or in the lane, can be taken back; one that runs cannot, but may end
+ * early. */
 bool ls_fs_job_cancel(struct ls_op *op) {
   struct ls_fs_job *job = ls_container_of(op, struct ls_fs_job, op);
   if (!ls_list_is_empty(&job->link)) {
@@ -315,6 +317,7 @@ void ls_fs_job_free(struct ls_op *op) {
     ls_fs_file_unref(job->file);
   ls_file_read_dispose(&job->read);
   ls_buf_dispose(&job->bytes);
+  ls_fs_watches_free(job->watches, fs);
   free(job->where);
   free(job);
   ls_fs_unref(fs);

@@ -181,11 +181,10 @@ static int next_piece(lua_State *L, const struct ls_fs_call *call, enum ls_fs_wa
 }
 
 static int l_next_line(lua_State *L) {
-  static const struct ls_fs_call call = {
-      .type = {"file:lines", push_line_or_raise, ls_fs_job_cancel, ls_fs_job_free},
-      .verb = "read",
-      .run = ls_fs_run_read,
-      .push = ls_fs_push_bytes};
+  static const struct ls_fs_call call = {.type = {"file:lines", push_line_or_raise, ls_fs_job_cancel, ls_fs_job_free},
+                                         .verb = "read",
+                                         .run = ls_fs_run_read,
+                                         .push = ls_fs_push_bytes};
   return next_piece(L, &call, LS_FS_LINE);
 }
 
@@ -205,15 +204,15 @@ static int push_iterator(lua_State *L, lua_CFunction next, lua_Integer most) {
 }
 
 /* file:lines([options]) -> iterator
- * Lines without their "\n"; a "\r" before it stays. The iterator waits where it has to, and raises when reading fails or
- * a line is longer than max_bytes (1 MiB).
+ * Lines without their "\n"; a "\r" before it stays. The iterator waits where it has to, and raises when reading fails
+ * or a line is longer than max_bytes (1 MiB).
  *   for line in file:lines() do print(line) end */
 static int l_lines(lua_State *L) {
   static const char *const known[] = {"max_bytes", NULL};
   check_file(L, 1);
   ls_options_check(L, 2, "file:lines", known);
-  lua_Integer most = lua_isnoneornil(L, 2) ? DEFAULT_LINE
-                                           : ls_option_integer(L, 2, "max_bytes", 1, LUA_MAXINTEGER - 1, DEFAULT_LINE);
+  lua_Integer most =
+      lua_isnoneornil(L, 2) ? DEFAULT_LINE : ls_option_integer(L, 2, "max_bytes", 1, LUA_MAXINTEGER - 1, DEFAULT_LINE);
   return push_iterator(L, l_next_line, most);
 }
 

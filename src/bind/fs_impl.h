@@ -27,6 +27,7 @@
 
 struct ls_fs_file;
 struct ls_fs_job;
+struct ls_fs_watches;
 
 /* The module's state in one runtime. Jobs that outlive the Lua state hold it too; all but pins is the loop thread's. */
 struct ls_fs {
@@ -87,8 +88,9 @@ struct ls_fs_job {
   struct ls_file_read read;
   struct ls_buf bytes;
   struct stat stat;
-  int fd;      /* opened, and nobody's yet; -1 */
-  bool at_end; /* nothing was left to read */
+  int fd;                        /* opened, and nobody's yet; -1 */
+  bool at_end;                   /* nothing was left to read */
+  struct ls_fs_watches *watches; /* made, and nobody's yet; NULL */
   char paths[];
 };
 

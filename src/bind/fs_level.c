@@ -37,8 +37,7 @@ static long list(DIR *folder, struct ls_buf *records, enum ls_fs_types types) {
     if (is_dots(entry->d_name))
       continue;
     unsigned char type = type_of(entry, dirfd(folder), types);
-    if (ls_buf_append(records, &type, 1) != 0 ||
-        ls_buf_append(records, entry->d_name, strlen(entry->d_name) + 1) != 0)
+    if (ls_buf_append(records, &type, 1) != 0 || ls_buf_append(records, entry->d_name, strlen(entry->d_name) + 1) != 0)
       return -ENOMEM;
     count++;
   }
@@ -98,8 +97,8 @@ int ls_fs_levels_push(struct ls_fs_levels *levels, struct ls_buf *records, const
     levels->room = room;
   }
   struct ls_fs_level *level = &levels->all[levels->count++];
-  *level = (struct ls_fs_level){
-      .records = *records, .id = ls_fs_id_of(st), .mode = st->st_mode, .path_length = path_length};
+  *level =
+      (struct ls_fs_level){.records = *records, .id = ls_fs_id_of(st), .mode = st->st_mode, .path_length = path_length};
   level->at = records->len > 0 ? ls_buf_bytes(records) : NULL;
   ls_buf_init(records);
   return 0;
@@ -213,6 +212,7 @@ int ls_fs_cursor_leave(struct ls_fs_cursor *cursor) {
     cursor->fd = -1;
     return code;
   }
+  ls_buf_bytes(&cursor->path)[cursor->path.len] = '\0'; /* where a longer path may have gone on */
   cursor->path.len = level->path_length;
   return 0;
 }

@@ -12,7 +12,7 @@ static bool may_be_folder(int error) {
   return error == EISDIR || error == EPERM;
 }
 
-/* Removes an entry of the folder that the cursor is in, or goes into it. It may be gone already: somebody was faster. */
+/* Removes an entry of the folder that the cursor is in, or goes into it. It may be gone: somebody was faster. */
 static int remove_or_enter(struct ls_fs_cursor *cursor, const char *record) {
   const char *name = record + 1;
   if (*record != DT_DIR && (unlinkat(cursor->fd, name, 0) == 0 || errno == ENOENT))

@@ -61,7 +61,7 @@ static void set_path(lua_State *L, struct walk *walk, size_t length, const char 
   path->len--;
 }
 
-/* Whether the entry at the top of the stack, its path and its type, is wanted. Index 0 is not used by the caller. */
+/* Whether the entry is wanted whose path and type are at the top of the stack. */
 static bool passes_filter(lua_State *L, const struct walk *walk) {
   if (!walk->has_filter)
     return true;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "bind/http_impl.h"
 #include "bind/modules.h"
+#include "bind/shutdown.h"
 #include "script/handle.h"
 #include "script/options.h"
 #include "script/runtime.h"
@@ -147,6 +148,12 @@ bool ls_http_shutdown(struct ls_runtime *rt, uint64_t grace_ms, void (*done)(str
   return true;
 }
 
+/* server:close([grace] [, callback]) -> true
+ * Async. Stops listening, closes idle connections, lets requests under way be answered (with Connection: close), and
+ * returns when the last connection has closed. What is not over after grace seconds (10; 0: at once) is reset; its
+ * handlers run on and find the client gone. Closing a closed server is harmless; a second call can only shorten the
+ * grace. Raises for a grace that is negative or no number.
+ *   server:close(2.5) */
 static int l_close(lua_State *L) {
   static const uint64_t default_grace = 10000;
   int callback_index = lua_isfunction(L, 2) ? 2 : 3;
@@ -186,7 +193,8 @@ static int l_gc(lua_State *L) {
   return 0;
 }
 
-/* A <close> variable cannot wait here for what is under way: no grace. */
+/* <close>: as server:close(0), but waits for nothing.
+ *   local server <close> = http.create_server(handler) */
 static int l_close_now(lua_State *L) {
   struct ls_http_server *server = check(L);
   if (!server->closed)
@@ -225,6 +233,17 @@ static struct ls_listen_options check_listen_options(lua_State *L) {
   return options;
 }
 
+/* server:listen(port | options) -> server; or nil, message, code
+ * Starts to accept connections; may be called several times, for several addresses. A running server keeps the process
+ * alive (see unref).
+ *   port      0 to 65535; 0: one that is free, which server:address() tells. On all addresses, IPv6 and IPv4
+ *   host      the address or the name to listen on
+ *   path      a unix socket instead of host and port; a file left by a dead server is replaced
+ *   backlog   connections that the kernel holds until they are accepted (the option of create_server)
+ * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOENT (the folder of a path), EMFILE. Raises for options that make no
+ * sense
+ * and when the server is closed.
+ *   assert(server:listen { host = "127.0.0.1", port = 8080 }) */
 static int l_listen(lua_State *L) {
   struct ls_http_server *server = check_open(L);
   struct ls_listen_options options = check_listen_options(L);
@@ -245,10 +264,14 @@ static int l_listen(lua_State *L) {
   if (!server->listening)
     server->is_unix = options.path != NULL;
   server->listening = true;
+  ls_shutdown_watch(server->module->rt);
   lua_settop(L, 1);
   return 1;
 }
 
+/* server:address() -> { host =, port = } | { path = } | nil
+ * Where it listens (the first address, where there are several), fit for net.connect. nil before listen and after
+ * close. */
 static int l_address(lua_State *L) {
   struct ls_http_server *server = check(L);
   char text[256];
@@ -267,6 +290,8 @@ static int l_address(lua_State *L) {
   return 1;
 }
 
+/* server:connections() -> integer
+ * Open connections, idle ones too. */
 static int l_connections(lua_State *L) {
   struct ls_http_server *server = check(L);
   lua_pushinteger(L, server->closed ? 0 : (lua_Integer)ls_server_connections(server->server));
@@ -281,14 +306,17 @@ static int set_ref(lua_State *L, bool ref) {
   return 1;
 }
 
+/* server:ref() -> server. Its listening keeps the process alive, as it does at first. */
 static int l_ref(lua_State *L) {
   return set_ref(L, true);
 }
 
+/* server:unref() -> server. The process may end while it listens. */
 static int l_unref(lua_State *L) {
   return set_ref(L, false);
 }
 
+/* tostring(server) -> "http server (127.0.0.1:8080)", "(/run/app.sock)", "(not listening)" or "(closed)" */
 static int l_tostring(lua_State *L) {
   struct ls_http_server *server = check(L);
   char text[256];
@@ -365,7 +393,27 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
-/* The module's state is the upvalue. */
+/* http.create_server([options,] handler) -> server
+ * A server that calls handler(req, res) in a task of its own for every request; handler is a function or an object that
+ * can be called. Nothing is open before server:listen. Times are seconds, false or 0: none. Sizes are bytes.
+ *   header_timeout      10     for a whole request head, from its first byte (of the first: from the connection)
+ *   body_timeout        30     between two reads of a body that the handler waits for
+ *   keep_alive_timeout  15     idle, between requests
+ *   write_timeout       30     between two writes that made progress
+ *   handler_timeout     false  for the handler and what it started; then 504 and they are cancelled
+ *   max_url             8192   request target; over it 414
+ *   max_header_bytes    16384  header fields in all; over it 431. Chunk extensions and trailers have as much
+ *   max_headers         100    header fields; over it 431
+ *   max_body            1 MiB  request body; over it 413: at once where Content-Length says so, else req:body() fails
+ *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
+ *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed
+ *   backlog             0      see listen; 0: as many as the system allows
+ *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close
+ * An error of the handler is answered 500 and logged; where its request body had failed before (too large, too slow,
+ * broken), 413, 408 or 400. A handler that ends without an answer, and without res:later(), is answered 500. If some of
+ * the response has left by then the connection is reset, so that the client can tell.
+ * Raises for unknown or mistyped options.
+ *   http.create_server({ max_body = 10 << 20 }, function(req, res) res:send("hello") end):listen(8080) */
 static int l_create_server(lua_State *L) {
   static const struct ls_handler handler = {.on_request = on_request,
                                             .on_body = on_body,
@@ -410,6 +458,7 @@ static int l_create_server(lua_State *L) {
 
 /* ---- the module ---- */
 
+/* The pooled calls. */
 static int l_module_gc(lua_State *L) {
   struct ls_http_module *module = lua_touserdata(L, 1);
   struct ls_list *link;

@@ -54,6 +54,12 @@ static uint64_t check_limit(lua_State *L, int index) {
   return (uint64_t)limit;
 }
 
+/* req:body([limit] [, callback]) -> string; or nil, message, code
+ * Async. Waits for the whole body; "" where there is none. It stays: later calls, also of other tasks, get the same
+ * string. limit (bytes) can only lower the server's max_body. Sends 100 Continue where the client waits for it.
+ * Codes: ETOOBIG (over a limit), ETIMEDOUT (body_timeout), EPROTO (broken chunks), ECLOSED (the client has left, or the
+ * response is complete and what was missing is thrown away). Raises after req:chunks.
+ *   local body = assert(req:body(1 << 16)) -- an error here is answered 413, 408 or 400 */
 int ls_http_l_body(lua_State *L) {
   int callback_index = lua_isfunction(L, 2) ? 2 : 3;
   uint64_t limit = callback_index == 2 ? UINT64_MAX : check_limit(L, 2);
@@ -84,6 +90,9 @@ static int call_body(lua_State *L, lua_KFunction next) {
   return next(L, LUA_OK, 0);
 }
 
+/* req:json() -> value; or nil, message, code
+ * Async. The body, decoded by json.decode; its Content-Type does not matter. Fails as req:body, or with the position of
+ * what is no JSON. */
 int ls_http_l_json(lua_State *L) {
   return call_body(L, k_json);
 }
@@ -105,6 +114,9 @@ static int k_form(lua_State *L, int status, lua_KContext context) {
   return 1;
 }
 
+/* req:form() -> table; or nil, message, code
+ * Async. The body of an HTML form (application/x-www-form-urlencoded), { name = value }; of a repeated name the first.
+ * Fails as req:body; EINVAL where Content-Type says that it is something else. */
 int ls_http_l_form(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   struct ls_slice type = ls_head_get(&call->request->exchange.head, LS_FIELD_CONTENT_TYPE);
@@ -156,7 +168,7 @@ static bool is_waited_for(const struct ls_call *call) {
   return false;
 }
 
-/* Upvalue: req. */
+/* The iterator of req:chunks; its upvalue is req. -> string, or nil at the end. Async. */
 static int l_next_chunk(lua_State *L) {
   ls_op_check(L, 0, "req:chunks");
   struct ls_call *call = ls_http_check(L, lua_upvalueindex(1), ls_http_request_type);
@@ -172,6 +184,13 @@ static int l_next_chunk(lua_State *L) {
   return ls_op_await(L, &wait->op, 0);
 }
 
+/* req:chunks() -> iterator
+ * The body in pieces as they come, for bodies that should not be held whole; reading from the client stops while nobody
+ * takes them. A loop may be left early: the rest is thrown away with the response. Raises where the body breaks off
+ * (ETOOBIG, ETIMEDOUT, EPROTO, ECLOSED in the message), because nil would look like its end; also when the body was
+ * read
+ * before, and when two tasks wait for the next chunk.
+ *   for chunk in req:chunks() do file:write(chunk) end */
 int ls_http_l_chunks(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   if (call->body_use != LS_BODY_UNUSED)

@@ -119,17 +119,21 @@ static void on_scope_empty(struct ls_scope *scope) {
   ls_call_settle(ls_container_of(scope, struct ls_call, scope));
 }
 
-static void on_scope_error(struct ls_scope *scope) {
+static void on_scope_error(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  if (call->request != NULL && !call->gone && !is_finished(call))
+  log_call(call, level_of(call), text);
+  if (!call->gone && !is_finished(call))
     answer_error(call);
 }
 
 static void log_error(struct ls_call *call, lua_State *L) {
-  const char *text = L != NULL ? ls_task_push_error(call->task, L) : "not enough memory";
+  enum ls_log_level level = level_of(call);
+  const char *text = "not enough memory";
+  if (L != NULL)
+    text = level == LS_LOG_ERROR ? ls_task_push_error(call->task, L) : luaL_tolstring(L, -1, NULL);
   char what[512];
   ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level_of(call), "%s: %s", what, text);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
 }
 
 static void on_handler_end(struct ls_task *task, lua_State *L, int status) {

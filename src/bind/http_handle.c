@@ -36,6 +36,8 @@ static int l_index(lua_State *L) {
   }
 }
 
+/* tostring(req), tostring(res) -> "luaserve.request (GET /path)", or "(ended)" where using it raises "the request has
+ * ended" */
 static int l_tostring(lua_State *L) {
   const struct ls_call_handle *handle = lua_touserdata(L, 1);
   if (handle->generation != handle->call->generation) {

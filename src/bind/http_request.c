@@ -30,10 +30,12 @@ static struct ls_url url_of(const struct ls_call *call) {
 
 /* ---- simple fields ---- */
 
+/* req.method -> "GET". Case as sent; unknown methods are answered 501 before a handler sees them. */
 static int get_method(lua_State *L, struct ls_call *call) {
   return push_slice(L, ls_head_method(head_of(call)));
 }
 
+/* req.url -> the request target as sent: "/a%20b?c=d", "http://host/path" or "*" */
 static int get_url(lua_State *L, struct ls_call *call) {
   return push_slice(L, ls_head_url(head_of(call)));
 }
@@ -55,26 +57,36 @@ static int push_path(lua_State *L, struct ls_call *call, bool decode) {
   return 1;
 }
 
+/* req.path -> "/a%20b"
+ * Without the query and without dot segments ("/../%2e/x" is "/x"), but not decoded: split it first, then decode the
+ * segments. Broken percent-encodings and %00 are answered 400 before a handler sees them. */
 static int get_path(lua_State *L, struct ls_call *call) {
   return push_path(L, call, false);
 }
 
+/* req:decoded_path() -> "/a b"
+ * The path with percent-encodings decoded: a slash in it may have been %2F, bytes may be no UTF-8. */
 static int l_decoded_path(lua_State *L) {
   return push_path(L, ls_http_check(L, 1, ls_http_request_type), true);
 }
 
+/* req.scheme -> "http" */
 static int get_scheme(lua_State *L, struct ls_call *call) {
   (void)call;
   lua_pushliteral(L, "http");
   return 1;
 }
 
+/* req.secure -> whether the client came over TLS: false */
 static int get_secure(lua_State *L, struct ls_call *call) {
   (void)call;
   lua_pushboolean(L, false);
   return 1;
 }
 
+/* req.host -> "example.org:8080" or nil
+ * From an absolute target, else from the Host field (RFC 9112 3.2.2). Well-formed, but what the client says: not to be
+ * trusted. nil: HTTP/1.0 without one. */
 static int get_host(lua_State *L, struct ls_call *call) {
   struct ls_slice host = url_of(call).authority; /* it replaces the field: RFC 9112 3.2.2 */
   if (host.len == 0)
@@ -86,11 +98,13 @@ static int get_host(lua_State *L, struct ls_call *call) {
   return 1;
 }
 
+/* req.version -> "1.1" or "1.0" */
 static int get_version(lua_State *L, struct ls_call *call) {
   lua_pushfstring(L, "%d.%d", head_of(call)->major, head_of(call)->minor);
   return 1;
 }
 
+/* req.remote_address -> "127.0.0.1", "::1", "" (a unix socket), or nil (the client had left before anybody asked) */
 static int get_remote_address(lua_State *L, struct ls_call *call) {
   if (ls_request_learn_peer(call->request))
     lua_pushstring(L, call->request->peer);
@@ -99,6 +113,7 @@ static int get_remote_address(lua_State *L, struct ls_call *call) {
   return 1;
 }
 
+/* req.remote_port -> integer; 0: a unix socket; nil as above */
 static int get_remote_port(lua_State *L, struct ls_call *call) {
   if (ls_request_learn_peer(call->request))
     lua_pushinteger(L, call->request->peer_port);
@@ -117,11 +132,14 @@ static int push_own_table(lua_State *L, int n) {
   return 1;
 }
 
+/* req.locals -> table
+ * Empty at first: the place for what middleware wants to tell the handler. */
 static int get_locals(lua_State *L, struct ls_call *call) {
   (void)call;
   return push_own_table(L, VALUE_LOCALS);
 }
 
+/* req.params -> table. Empty, until a router sets it to what the path's pattern has matched. */
 static int get_params(lua_State *L, struct ls_call *call) {
   (void)call;
   return push_own_table(L, VALUE_PARAMS);
@@ -129,6 +147,9 @@ static int get_params(lua_State *L, struct ls_call *call) {
 
 /* ---- query ---- */
 
+/* req.query -> { name = value }
+ * Decoded ('+' is a space); of a repeated name the first value, "" without '='. Made when first looked at.
+ *   local page = tonumber(req.query.page) or 1 */
 static int get_query(lua_State *L, struct ls_call *call) {
   if (lua_getiuservalue(L, 1, VALUE_QUERY) != LUA_TNIL)
     return 1;
@@ -138,6 +159,7 @@ static int get_query(lua_State *L, struct ls_call *call) {
   return 1;
 }
 
+/* req:query_all(name) -> { value, ... }. All values of the name, in their order. */
 static int l_query_all(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   luaL_checkstring(L, 2);
@@ -147,6 +169,11 @@ static int l_query_all(lua_State *L) {
 
 /* ---- headers ---- */
 
+/* req.headers -> object
+ * req.headers[name], any case, gives the value or nil; a repeated field is joined by ", ", Cookie by "; ". pairs goes
+ * over
+ * them with names in lower case. It cannot be changed.
+ *   if req.headers["content-type"] == "application/json" then ... end */
 static int get_headers(lua_State *L, struct ls_call *call) {
   if (lua_getiuservalue(L, 1, VALUE_HEADERS) != LUA_TNIL)
     return 1;
@@ -176,6 +203,7 @@ static void push_joined(lua_State *L, const struct ls_head *head, uint32_t first
   luaL_pushresult(&buffer);
 }
 
+/* req.headers[name] -> string or nil */
 static int l_headers_index(lua_State *L) {
   const struct ls_head *head = head_of(ls_http_check(L, 1, ls_http_headers_type));
   size_t len;
@@ -196,6 +224,7 @@ static void push_lower(lua_State *L, struct ls_slice name) {
   luaL_pushresultsize(&buffer, name.len);
 }
 
+/* The iterator of pairs(req.headers). */
 static int l_next(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 2);
@@ -205,6 +234,7 @@ static int l_next(lua_State *L) {
   return 1;
 }
 
+/* pairs(req.headers): lower-case name, joined value */
 static int l_headers_pairs(lua_State *L) {
   const struct ls_head *head = head_of(ls_http_check(L, 1, ls_http_headers_type));
   lua_pushcfunction(L, l_next);
@@ -224,10 +254,12 @@ static int l_headers_pairs(lua_State *L) {
   return 3;
 }
 
+/* req.headers[name] = value raises. */
 static int l_headers_newindex(lua_State *L) {
   return luaL_error(L, "the headers of a request cannot be changed");
 }
 
+/* req:header_list() -> { { name, value }, ... } as sent: order, case and repetitions */
 static int l_header_list(lua_State *L) {
   const struct ls_head *head = head_of(ls_http_check(L, 1, ls_http_request_type));
   lua_createtable(L, (int)head->count, 0);
@@ -251,6 +283,11 @@ int ls_http_make_headers_type(lua_State *L) {
 
 /* ---- leaving ---- */
 
+/* req:on_close(fn)
+ * Calls fn() when the client leaves before the response is complete (a half-close is no leaving), or soon if it has
+ * left.
+ * Several functions are called in their order, each in a task of its own: an error in one is logged and does not keep
+ * the others. They always begin; where the handler has failed their first await is cancelled. */
 static int l_on_close(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -269,6 +306,7 @@ static int l_on_close(lua_State *L) {
   return 0;
 }
 
+/* req.params = table; any other name raises. */
 static int l_newindex(lua_State *L) {
   ls_http_check(L, 1, ls_http_request_type);
   const char *name = luaL_checkstring(L, 2);

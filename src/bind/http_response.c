@@ -100,6 +100,11 @@ static struct ls_call *check_unsent(lua_State *L) {
   return call;
 }
 
+/* res:set(name, value) -> res
+ * Sets a header field, in place of all of that name. value: a string or number. Transfer-Encoding is ignored,
+ * Content-Length is a promise for res:write (res:send knows better), Connection: close closes.
+ * Raises for CR, LF, NUL and other control characters, for a name that is no token, and once the head has been sent.
+ *   res:set("cache-control", "no-store"):set("x-id", 7) */
 static int l_set(lua_State *L) {
   struct ls_call *call = check_unsent(L);
   struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
@@ -108,6 +113,7 @@ static int l_set(lua_State *L) {
   return 1;
 }
 
+/* res:add(name, value) -> res. As set, beside those of that name: for Set-Cookie. */
 static int l_add(lua_State *L) {
   struct ls_call *call = check_unsent(L);
   struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
@@ -118,6 +124,7 @@ static int l_add(lua_State *L) {
   return 1;
 }
 
+/* res:remove(name) -> res. Removes all fields of that name. Raises once the head has been sent. */
 static int l_remove(lua_State *L) {
   struct ls_call *call = check_unsent(L);
   ls_headers_remove(&call->request->headers, check_slice(L, 2));
@@ -125,7 +132,7 @@ static int l_remove(lua_State *L) {
   return 1;
 }
 
-/* Repeated fields joined, as req.headers has them. */
+/* res:get(name) -> string or nil. What was set, repeated fields joined by ", ". */
 static int l_get(lua_State *L) {
   struct ls_call *call = check(L);
   const struct ls_headers *headers = &call->request->headers;
@@ -164,21 +171,25 @@ static int check_status(lua_State *L, int index, int least) {
   return (int)status;
 }
 
+/* res.status -> integer: what was or will be sent; 200 at first */
 static int get_status(lua_State *L, struct ls_call *call) {
   lua_pushinteger(L, call->request->status);
   return 1;
 }
 
+/* res.headers_sent -> whether the response has been begun: its status and fields cannot change */
 static int get_headers_sent(lua_State *L, struct ls_call *call) {
   lua_pushboolean(L, is_head_sent(call));
   return 1;
 }
 
+/* res.finished -> whether the response is complete */
 static int get_finished(lua_State *L, struct ls_call *call) {
   lua_pushboolean(L, is_finished(call));
   return 1;
 }
 
+/* res.status = integer, 100 to 599; any other name raises, so does a status once the head has been sent. */
 static int l_newindex(lua_State *L) {
   check(L);
   const char *name = luaL_checkstring(L, 2);
@@ -191,7 +202,11 @@ static int l_newindex(lua_State *L) {
 
 /* ---- writing ---- */
 
-/* Interim responses (1xx) leave the rest as it was. */
+/* res:write_head(status [, headers]) -> true; or nil, "closed", "ECLOSED"
+ * Begins the response; headers ({ name = value }) are set first. Without a Content-Length the body goes in chunks (to
+ * the end of the connection for HTTP/1.0). A status of 1xx is an interim response and leaves the response as it was;
+ * its headers go with it. 101 is refused. Raises when the head has been sent already.
+ *   res:write_head(103, { link = "</style.css>; rel=preload" }) */
 static int l_write_head(lua_State *L) {
   struct ls_call *call = check(L);
   int status = check_status(L, 2, 100);
@@ -227,7 +242,11 @@ static int push_drained(lua_State *L, struct ls_op *op) {
 static const struct ls_op_type write_type = {
     .name = "res:write", .push = push_drained, .cancel = ls_wait_cancel, .free = ls_wait_free};
 
-/* Suspends while the client does not take what was written before. */
+/* res:write(chunk [, callback]) -> true; or nil, "closed", "ECLOSED"
+ * Async. Sends a piece of the body, after the head where that has not been sent; waits while the client does not take
+ * what was written before. The result does not say that the client has it. Raises after the end, and for more than
+ * Content-Length promised.
+ *   for line in io.lines(path) do if not res:write(line .. "\n") then break end end */
 static int l_write(lua_State *L) {
   ls_op_check(L, 3, "res:write");
   struct ls_call *call = check(L);
@@ -253,6 +272,9 @@ static int answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
   return finish(L, call, ls_response_send(call->request, body));
 }
 
+/* res:finish([chunk]) -> true; or nil, "closed", "ECLOSED"
+ * The end of the response, after a last piece; without res:write before, the whole answer. Raises when it was complete
+ * already; also where less was written than Content-Length promised, and the connection is reset. */
 static int l_finish(lua_State *L) {
   struct ls_call *call = check(L);
   bool has_chunk = !lua_isnoneornil(L, 2);
@@ -292,6 +314,13 @@ static void check_unanswered(lua_State *L, struct ls_call *call) {
     luaL_error(L, "the response has been begun already: go on with res:write and res:finish");
 }
 
+/* res:send([status,] body) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer: a string or number, or nil for no body. Content-Type is text/plain; charset=utf-8 unless set.
+ * Raises
+ * for more values than that (a call that returned nil, message stood there), for a table, and when the response has
+ * been
+ * begun or sent already.
+ *   res:send(404, "no such page") */
 static int l_send(lua_State *L) {
   struct ls_call *call = check(L);
   take_status(L, call, "send");
@@ -308,6 +337,9 @@ static int l_send(lua_State *L) {
   return answer(L, call, body);
 }
 
+/* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer, encoded by json.encode. Raises what cannot be encoded; and as send.
+ *   res:json(201, { id = 7 }) */
 static int l_json(lua_State *L) {
   struct ls_call *call = check(L);
   if (lua_gettop(L) == 1)
@@ -318,14 +350,16 @@ static int l_json(lua_State *L) {
   check_unanswered(L, call);
   ls_http_push_json(L, call->module, true);
   lua_pushvalue(L, 2);
-  lua_call(L, 1, 2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+    return lua_isstring(L, 3) ? luaL_error(L, "res:json: %s", lua_tostring(L, 3)) : lua_error(L);
   call = check(L); /* metamethods have run: the request may have ended */
-  if (!lua_isstring(L, 3))
-    return luaL_error(L, "res:json: %s", luaL_tolstring(L, 4, NULL));
   ls_http_default_type(L, call, "application/json");
   return answer(L, call, check_slice(L, 3));
 }
 
+/* res:redirect([status,] url) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer: Location and no body. status: 300 to 399, 302 unless given. The url is sent as it is. Raises for
+ * control characters in it; and as send. */
 static int l_redirect(lua_State *L) {
   struct ls_call *call = check(L);
   int status = 302;
@@ -356,6 +390,12 @@ static int l_abandoned(lua_State *L) {
   return 0;
 }
 
+/* res:later() -> res
+ * The answer comes after the handler has ended: from a callback, a timer, another request that was given res. If res is
+ * collected unanswered the client gets 500; handler_timeout goes on. If the client leaves, res stays valid and its
+ * methods
+ * return nil, "closed", "ECLOSED".
+ *   waiting[#waiting + 1] = res:later() */
 static int l_later(lua_State *L) {
   struct ls_call *call = check(L);
   lua_settop(L, 1);

@@ -133,7 +133,13 @@ static void check_unanswered(lua_State *L, const struct ls_call *call) {
     luaL_error(L, "the response has been sent already");
 }
 
-/* (path[, options][, callback]) */
+/* res:send_file(path [, options] [, callback]) -> true; or nil, message, code
+ * Async. Reads the file (on the pool where the disk would have to be waited for) and sends it as the whole answer.
+ * options: content_type, in place of the one that goes with the file's extension; res:set("content-type") wins over
+ * both.
+ * When it fails (ENOENT, EACCES, EISDIR, ETOOBIG over 64 MiB; ECLOSED: the client has left) nothing is sent. The path is
+ * taken as it is: a path from a request must be checked first. Raises when the response has been begun.
+ *   if not res:send_file("public/index.html") then res:send(404, "not found") end */
 int ls_http_l_send_file(lua_State *L) {
   static const char *const known[] = {"content_type", NULL};
   int callback_index = lua_isfunction(L, 3) ? 3 : 4;

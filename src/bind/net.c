@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* require "luaserve.net": TCP and unix sockets. Here: listening; connecting is in net_connect.c, the sockets are in
- * net_socket.c. */
+/* require "luaserve.net": TCP, unix and UDP sockets. Here: listening; connecting is in net_connect.c, the sockets are in
+ * net_socket.c and net_udp.c. */
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +24,30 @@ struct ls_net_server {
   struct ls_listener listener;
   struct ls_runtime *rt;
   struct ls_list incoming; /* ls_net_socket.incoming: accepted, their tasks have not begun */
-  unsigned owners;         /* the listener's handles and the userdata */
-  int self;                /* registry reference while it listens */
+  unsigned owners;         /* the listener's handles, the userdata, and each open connection */
+  unsigned connections;    /* open ones */
+  unsigned max_connections;
+  int self; /* registry reference while it listens */
 };
 
 static void release_server(struct ls_net_server *server) {
   if (--server->owners == 0)
     free(server);
+}
+
+static void join_server(struct ls_net_server *server, struct ls_net_socket *socket) {
+  socket->server = server;
+  server->owners++;
+  if (++server->connections >= server->max_connections)
+    ls_listener_pause(&server->listener);
+}
+
+void ls_net_server_leave(struct ls_net_socket *socket) {
+  struct ls_net_server *server = socket->server;
+  socket->server = NULL;
+  if (server->connections-- == server->max_connections)
+    ls_listener_resume(&server->listener);
+  release_server(server);
 }
 
 static void on_server_closed(struct ls_listener *listener) {
@@ -98,7 +116,7 @@ static void on_accept(struct ls_listener *listener, int fd) {
     ls_net_socket_discard(socket);
     return;
   }
-  socket->server = server;
+  join_server(server, socket);
   socket->task = task;
   task->data = socket;
   ls_list_push(&server->incoming, &socket->incoming);
@@ -110,9 +128,10 @@ static void on_refused(struct ls_listener *listener, int fd) {
   (void)listener, (void)fd;
 }
 
-static struct ls_listen_options check_listen_options(lua_State *L) {
-  static const char *const known[] = {"host", "port", "path", "backlog", NULL};
+static struct ls_listen_options check_listen_options(lua_State *L, unsigned *max_connections) {
+  static const char *const known[] = {"backlog", "host", "max_connections", "mode", "path", "port", NULL};
   struct ls_listen_options options = {0};
+  *max_connections = UINT_MAX;
   if (!lua_istable(L, 1)) {
     lua_Integer port = luaL_checkinteger(L, 1);
     luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port is from 0 to 65535");
@@ -124,6 +143,10 @@ static struct ls_listen_options check_listen_options(lua_State *L) {
   options.path = ls_option_string(L, 1, "path", NULL);
   options.port = (int)ls_option_integer(L, 1, "port", 0, 65535, 0);
   options.backlog = (int)ls_option_integer(L, 1, "backlog", 1, 65535, 0);
+  options.mode = (mode_t)ls_option_integer(L, 1, "mode", 1, 0777, 0);
+  *max_connections = (unsigned)ls_option_integer(L, 1, "max_connections", 1, INT_MAX, UINT_MAX);
+  if (options.mode != 0 && options.path == NULL)
+    luaL_error(L, "net.listen: mode is for a path");
   if (options.path != NULL && (options.host != NULL || options.port != 0))
     luaL_error(L, "net.listen: either path, or host and port");
   return options;
@@ -158,9 +181,11 @@ static struct ls_net_server *new_server(lua_State *L) {
   return server;
 }
 
-/* net.listen(port | {host =, port =, path =, backlog =}, handler) -> server
+/* net.listen(port | {host =, port =, path =, mode =, backlog =, max_connections =}, handler) -> server
  * Calls handler(socket) for every connection, in a task of its own; an error in it is logged. port 0: a free one, see
- * server:address. No host: every address of this machine. path: a unix socket; the file of a dead server is replaced.
+ * server:address. No host: every address of this machine. path: a unix socket; the file of a dead server is replaced;
+ * mode: its permissions (tonumber("600", 8)). max_connections: with that many open the next ones wait in the system's
+ * queue, which has backlog places. A peer that ends its half (shutdown) can still be written to: the handler decides.
  * The socket is the handler's: it is closed by sock:close(), by <close>, or when it is collected, which may be late.
  * Does not wait (a host that is a name is looked up right here). Fails with nil, message, code: "EADDRINUSE", "EACCES".
  *   net.listen(7, function(sock)
@@ -168,9 +193,11 @@ static struct ls_net_server *new_server(lua_State *L) {
  *     for data in function() return sock:read() end do sock:write(data) end
  *   end) */
 static int l_listen(lua_State *L) {
-  struct ls_listen_options options = check_listen_options(L);
+  unsigned max_connections;
+  struct ls_listen_options options = check_listen_options(L, &max_connections);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct ls_net_server *server = new_server(L);
+  server->max_connections = max_connections;
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);
   lua_pushvalue(L, -1);
@@ -228,6 +255,23 @@ static int l_server_address(lua_State *L) {
   return 1;
 }
 
+static void set_count(lua_State *L, const char *name, uint64_t count) {
+  lua_pushinteger(L, (lua_Integer)count);
+  lua_setfield(L, -2, name);
+}
+
+/* server:stats() -> {connections =, accepted =, refused =}
+ * How many of its connections are open now; how many came; how many were closed unseen, because the process had no
+ * descriptor left for them (EMFILE). Also after it was closed. */
+static int l_server_stats(lua_State *L) {
+  const struct ls_net_server *server = check_server(L);
+  lua_createtable(L, 0, 3);
+  set_count(L, "connections", server->connections);
+  set_count(L, "accepted", server->listener.accepted);
+  set_count(L, "refused", server->listener.refused);
+  return 1;
+}
+
 static int set_server_ref(lua_State *L, bool ref) {
   struct ls_net_server *server = check_server(L);
   if (!server->listener.closing)
@@ -257,11 +301,8 @@ static int l_server_tostring(lua_State *L) {
 }
 
 static void open_server_type(lua_State *L) {
-  static const luaL_Reg methods[] = {{"address", l_server_address},
-                                     {"close", l_server_close},
-                                     {"ref", l_server_ref},
-                                     {"unref", l_server_unref},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"address", l_server_address}, {"close", l_server_close}, {"ref", l_server_ref},
+                                     {"stats", l_server_stats},     {"unref", l_server_unref}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__close", l_server_close}, {"__gc", l_server_gc}, {"__tostring", l_server_tostring}, {NULL, NULL}};
   ls_handle_type(L, SERVER, methods, metamethods);

@@ -35,7 +35,7 @@ struct connect {
 /* What connect was asked for. */
 struct target {
   const char *host, *path;
-  int addresses_index; /* of the table of options; 0: none */
+  int addresses; /* how many are in the option of that name */
   int port;
   uint64_t timeout_ms, delay_ms;
   int callback_index;
@@ -163,7 +163,7 @@ static int check_addresses(lua_State *L, int index) {
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return count > 0 ? index : 0;
+  return (int)count;
 }
 
 static struct target check_target_table(lua_State *L) {
@@ -171,15 +171,15 @@ static struct target check_target_table(lua_State *L) {
   ls_options_check(L, 1, "net.connect", known);
   struct target target = {.host = ls_option_string(L, 1, "host", NULL),
                           .path = ls_option_string(L, 1, "path", NULL),
-                          .addresses_index = check_addresses(L, 1),
+                          .addresses = check_addresses(L, 1),
                           .port = (int)ls_option_integer(L, 1, "port", 1, 65535, 0),
                           .timeout_ms = ls_option_seconds(L, 1, "timeout", 0),
                           .delay_ms = check_delay(L, 1),
                           .callback_index = 2};
-  int ways = (target.host != NULL) + (target.path != NULL) + (target.addresses_index != 0);
+  int ways = (target.host != NULL) + (target.path != NULL) + (target.addresses > 0);
   if (ways != 1 || (target.path == NULL) != (target.port != 0))
     luaL_error(L, "net.connect: give host and port, addresses and port, or path");
-  if (target.addresses_index != 0)
+  if (target.addresses > 0)
     return target;
   lua_getfield(L, 1, target.host != NULL ? "host" : "path");
   check_text(L, target.host != NULL ? "host" : "path", lua_tostring(L, -1), lua_rawlen(L, -1));
@@ -208,16 +208,16 @@ static struct target check_target(lua_State *L) {
 
 static const struct ls_op_type connect_type = {"net.connect", push_connect, cancel_connect, free_connect};
 
-/* Pushes what to call the target in messages. */
+/* Pushes what the target is called in messages. */
 static const char *push_target_text(lua_State *L, const struct target *target) {
   if (target->path != NULL)
     return lua_pushstring(L, target->path);
   if (target->host == NULL)
-    return lua_pushfstring(L, "port %d of %d addresses", target->port,
-                           (int)(lua_getfield(L, target->addresses_index, "addresses"), lua_rawlen(L, -1)));
+    return lua_pushfstring(L, "port %d of %d addresses", target->port, target->addresses);
   return lua_pushfstring(L, strchr(target->host, ':') != NULL ? "[%s]:%d" : "%s:%d", target->host, target->port);
 }
 
+/* Leaves the text of the target on the stack. */
 static struct connect *new_connect(lua_State *L, const struct target *target) {
   const char *text = push_target_text(L, target);
   size_t size = strlen(text) + 1;
@@ -260,12 +260,12 @@ static int begin_host(struct connect *connect, const char *host) {
   return connect->name == NULL ? -ENOMEM : ls_net_name_start(connect->name, connect->op.rt->loop);
 }
 
-/* Nothing raises here: the list was checked, and is read raw. */
-static int begin_addresses(lua_State *L, struct connect *connect, int index) {
+/* The list is above the callback. Nothing raises here: it was checked, and is read raw. */
+static int begin_addresses(lua_State *L, struct connect *connect, const struct target *target) {
   int status = 0;
-  lua_getfield(L, index, "addresses");
-  for (lua_Integer i = 1; status == 0 && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
-    status = add_numeric(connect, lua_tostring(L, -1));
+  for (int i = 1; status == 0 && i <= target->addresses; i++) {
+    const char *text = lua_rawgeti(L, target->callback_index + 1, i) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    status = add_numeric(connect, text);
     lua_pop(L, 1);
   }
   if (status == 0)
@@ -281,8 +281,7 @@ static int begin(lua_State *L, struct connect *connect, const struct target *tar
     return status;
   if (target->path != NULL)
     return begin_path(connect, target->path);
-  return target->host != NULL ? begin_host(connect, target->host)
-                              : begin_addresses(L, connect, target->addresses_index);
+  return target->host != NULL ? begin_host(connect, target->host) : begin_addresses(L, connect, target);
 }
 
 /* net.connect(host, port [, {timeout = seconds, attempt_delay = seconds}] [, callback]) -> socket
@@ -300,12 +299,14 @@ int ls_net_l_connect(lua_State *L) {
   struct target target = check_target(L);
   ls_op_check(L, target.callback_index, connect_type.name);
   luaL_checkstack(L, 8, NULL);
+  lua_settop(L, target.callback_index);
+  if (target.addresses > 0)
+    lua_getfield(L, 1, "addresses");
   struct connect *connect = new_connect(L, &target);
   int status = begin(L, connect, &target);
-  lua_settop(L, target.callback_index);
   if (status != 0) {
     free_connect(&connect->op);
-    return ls_push_failure(L, status, "connect %s", target.path != NULL ? target.path : target.host);
+    return ls_push_failure(L, status, "connect %s", lua_tostring(L, -1)); /* the target's text, left there */
   }
   return ls_op_await(L, &connect->op, target.callback_index);
 }

@@ -46,10 +46,10 @@ struct ls_net_socket {
   int write_status;    /* a write has failed: so does every later one */
   int family;
   bool ended;
-  struct ls_net_address peer; /* asked for at once: after a reset the system has forgotten it */
+  struct ls_net_address peer;   /* asked for at once: after a reset the system has forgotten it */
+  struct ls_net_server *server; /* that accepted it, until it is closed; NULL */
   /* Accepted, and the handler's task has not begun: */
   struct ls_list incoming; /* in the server's list */
-  struct ls_net_server *server;
   struct ls_task *task;
 };
 
@@ -103,6 +103,9 @@ int ls_net_l_read(lua_State *L);
 int ls_net_l_read_all(lua_State *L);
 int ls_net_l_read_exactly(lua_State *L);
 int ls_net_l_read_until(lua_State *L);
+
+/* The socket is being closed: its server (net.c) has room for another one. */
+void ls_net_server_leave(struct ls_net_socket *socket);
 
 /* net.connect, in net_connect.c; net.udp, in net_udp.c. */
 int ls_net_l_connect(lua_State *L);

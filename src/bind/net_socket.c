@@ -116,6 +116,8 @@ static void close_socket(struct ls_net_socket *socket, bool reset) {
     ls_stream_reset(&socket->stream);
   else
     ls_stream_close(&socket->stream);
+  if (socket->server != NULL)
+    ls_net_server_leave(socket);
   if (ls_net_is_waiting(socket->reader))
     ls_net_wait_end(socket->reader, LS_ECLOSED);
   if (ls_net_is_waiting(socket->writer))
@@ -321,6 +323,25 @@ static int l_set_nodelay(lua_State *L) {
   return 1;
 }
 
+/* socket:set_keepalive(seconds | false) -> true
+ * After so many seconds (a whole number up to 32767) in which nothing came, the system asks the peer for a sign of life;
+ * when none comes for about as long again, what waits for the socket gets nil, message, "ETIMEDOUT". false: the peer is
+ * never asked (as at first), and one that vanished without a word is not noticed before something is written. No effect
+ * on unix sockets. */
+static int l_set_keepalive(lua_State *L) {
+  struct ls_net_socket *socket = ls_net_check(L);
+  lua_Integer seconds = 0;
+  if (!lua_isboolean(L, 2) || lua_toboolean(L, 2)) {
+    seconds = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, seconds >= 1 && seconds <= INT16_MAX, 2, "seconds are from 1 to 32767, or false");
+  }
+  int code = ls_stream_set_keepalive(&socket->stream, (unsigned)seconds);
+  if (code != 0)
+    return ls_net_push_failure(L, socket, code, "set_keepalive");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* socket:set_timeout(seconds | nil) -> socket
  * From now on a read or write that takes longer ends with nil, message, "ETIMEDOUT"; nil: no bound (as at first). */
 static int l_set_timeout(lua_State *L) {
@@ -385,6 +406,7 @@ void ls_net_socket_open_type(lua_State *L) {
                                      {"read_exactly", ls_net_l_read_exactly},
                                      {"read_until", ls_net_l_read_until},
                                      {"reset", l_reset},
+                                     {"set_keepalive", l_set_keepalive},
                                      {"set_nodelay", l_set_nodelay},
                                      {"set_timeout", l_set_timeout},
                                      {"shutdown", l_shutdown},

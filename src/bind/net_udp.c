@@ -13,103 +13,47 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "bind/net_impl.h"
+#include "bind/net_udp.h"
 #include "loop/address.h"
 #include "loop/loop.h"
-#include "loop/timer.h"
-#include "loop/udp.h"
 #include "script/handle.h"
-#include "script/op.h"
 #include "script/options.h"
 #include "script/runtime.h"
 
 #define UDP "luaserve.udp"
 #define KEPT_WHILE_EMPTY 4096 /* larger memory is given back once its datagram was read */
 
-/* Behind its userdata; owned by that and by the handle, as a stream socket is. */
-struct udp {
-  struct ls_udp udp;
-  struct ls_runtime *rt;
-  struct ls_buf in; /* the datagram that was taken for a receive, if holding */
-  struct sockaddr_storage from;
-  bool holding;
-  bool connected;
-  struct wait *receiver;
-  struct ls_list senders; /* struct send.link: waiting for the socket or for a name */
-  unsigned owners;
-  uint64_t timeout_ns;           /* of each wait; 0: none */
-  struct ls_net_address address; /* its own end, also once it is closed */
-  struct ls_net_address peer;    /* if connected */
-};
-
-/* A waiting receive; a waiting send begins with one. */
-struct wait {
-  struct ls_op op;
-  struct udp *socket;
-  struct ls_timer timer;
-  int self;   /* registry reference of the socket's userdata */
-  int status; /* once ended */
-  bool ended;
-};
-
-/* What a send or a connect was asked for. */
-struct request {
-  bool is_connect;
-  bool is_name; /* to is not known before the lookup */
-  const char *data;
-  size_t size;
-  const char *host; /* NULL: where the socket is connected to */
-  int port;
-  struct sockaddr_storage to;
-  int callback_index;
-};
-
-struct send {
-  struct wait wait; /* first: it is allocated and freed as one */
-  struct ls_list link;
-  struct ls_net_name *name; /* being looked up */
-  struct request request;   /* pointing into bytes */
-  bool is_lookup_failure;
-  char bytes[]; /* data, then host */
-};
-
 /* ---- waits ---- */
 
-static bool is_waiting(const struct wait *wait) {
+static bool is_waiting(const struct ls_net_udp_wait *wait) {
   return wait != NULL && !wait->ended;
 }
 
 /* Which events somebody waits for. */
-static int wanted(const struct udp *socket) {
-  int events = is_waiting(socket->receiver) ? UV_READABLE : 0;
-  for (const struct ls_list *link = socket->senders.next; link != &socket->senders; link = link->next) {
-    if (ls_container_of(link, struct send, link)->name == NULL)
-      events |= UV_WRITABLE;
-  }
-  return events;
+static int wanted(const struct ls_net_udp *socket) {
+  return (is_waiting(socket->receiver) ? UV_READABLE : 0) | (ls_list_is_empty(&socket->senders) ? 0 : UV_WRITABLE);
 }
 
-static void update_ref(struct udp *socket) {
+void ls_net_udp_update_ref(struct ls_net_udp *socket) {
   if (wanted(socket) != 0)
     uv_ref((uv_handle_t *)&socket->udp.poll);
   else
     uv_unref((uv_handle_t *)&socket->udp.poll);
 }
 
-static void end_wait(struct wait *wait, int status) {
+void ls_net_udp_end_wait(struct ls_net_udp_wait *wait, int status) {
   ls_timer_stop(wait->op.rt->loop, &wait->timer);
   wait->status = status;
   wait->ended = true;
-  update_ref(wait->socket);
+  ls_net_udp_update_ref(wait->socket);
   ls_op_done(&wait->op);
 }
 
-/* A wait of size bytes for the socket at index 1. Raises when memory is short. */
-static struct wait *new_wait(lua_State *L, size_t size, const struct ls_op_type *type, struct udp *socket,
-                             void (*on_timeout)(struct ls_timer *timer)) {
+struct ls_net_udp_wait *ls_net_udp_new_wait(lua_State *L, size_t size, const struct ls_op_type *type,
+                                            struct ls_net_udp *socket, void (*on_timeout)(struct ls_timer *timer)) {
   lua_pushvalue(L, 1);
   int self = luaL_ref(L, LUA_REGISTRYINDEX);
-  struct wait *wait = calloc(1, size);
+  struct ls_net_udp_wait *wait = calloc(1, size);
   if (wait == NULL) {
     luaL_unref(L, LUA_REGISTRYINDEX, self);
     luaL_error(L, "not enough memory");
@@ -122,22 +66,21 @@ static struct wait *new_wait(lua_State *L, size_t size, const struct ls_op_type 
   return wait;
 }
 
-/* Starts the clock of a wait that has not ended; what if it cannot is the caller's. */
-static int start_clock(struct wait *wait) {
-  const struct udp *socket = wait->socket;
+int ls_net_udp_start_clock(struct ls_net_udp_wait *wait) {
+  const struct ls_net_udp *socket = wait->socket;
   return socket->timeout_ns == 0 ? 0 : ls_timer_start(socket->rt->loop, &wait->timer, socket->timeout_ns);
 }
 
-static void free_wait(struct wait *wait) {
+void ls_net_udp_free_wait(struct ls_net_udp_wait *wait) {
   ls_timer_stop(wait->op.rt->loop, &wait->timer);
-  update_ref(wait->socket);
+  ls_net_udp_update_ref(wait->socket);
   luaL_unref(wait->op.rt->L, LUA_REGISTRYINDEX, wait->self);
   free(wait);
 }
 
 /* ---- the socket ---- */
 
-static void release(struct udp *socket) {
+static void release(struct ls_net_udp *socket) {
   if (--socket->owners > 0)
     return;
   ls_buf_dispose(&socket->in);
@@ -145,38 +88,38 @@ static void release(struct udp *socket) {
 }
 
 static void on_closed(struct ls_udp *udp) {
-  release(ls_container_of(udp, struct udp, udp));
+  release(ls_container_of(udp, struct ls_net_udp, udp));
 }
 
-static struct udp *check_udp(lua_State *L) {
-  struct udp **slot = luaL_checkudata(L, 1, UDP);
+struct ls_net_udp *ls_net_udp_check(lua_State *L) {
+  struct ls_net_udp **slot = luaL_checkudata(L, 1, UDP);
   if (*slot == NULL)
     luaL_error(L, "the socket was collected already");
   return *slot;
 }
 
-static int push_udp_failure(lua_State *L, const struct udp *socket, int code, const char *verb) {
+static int push_udp_failure(lua_State *L, const struct ls_net_udp *socket, int code, const char *verb) {
   char text[LS_NET_FORMAT_SIZE];
   ls_net_address_format(&socket->address, text, sizeof text);
   return ls_push_failure(L, code, "%s %s", verb, text);
 }
 
-static void format_address(const struct sockaddr_storage *from, struct ls_net_address *address) {
+void ls_net_udp_tell(const struct sockaddr_storage *from, struct ls_net_address *address) {
   *address = (struct ls_net_address){.port = 0};
   if (ls_address_text((const struct sockaddr *)from, address->text, sizeof address->text, &address->port) != 0)
     address->text[0] = '\0';
 }
 
-static void note_own_address(struct udp *socket) {
+void ls_net_udp_note_address(struct ls_net_udp *socket) {
   struct sockaddr_storage address;
   if (ls_udp_address(&socket->udp, &address) == 0)
-    format_address(&address, &socket->address);
+    ls_net_udp_tell(&address, &socket->address);
 }
 
 /* ---- receiving ---- */
 
 /* Takes a datagram into the socket. 0, or a negative code. */
-static int fetch(struct udp *socket) {
+static int fetch(struct ls_net_udp *socket) {
   char bytes[LS_UDP_MAX]; /* not the loop's buffer: what another callback has there may still be read */
   if (socket->holding)
     return 0;
@@ -189,9 +132,9 @@ static int fetch(struct udp *socket) {
   return code;
 }
 
-static int push_datagram(lua_State *L, struct udp *socket) {
+static int push_datagram(lua_State *L, struct ls_net_udp *socket) {
   struct ls_net_address from;
-  format_address(&socket->from, &from);
+  ls_net_udp_tell(&socket->from, &from);
   lua_pushlstring(L, socket->in.len > 0 ? ls_buf_bytes(&socket->in) : "", socket->in.len);
   ls_net_address_push(L, &from);
   socket->holding = false;
@@ -201,21 +144,21 @@ static int push_datagram(lua_State *L, struct udp *socket) {
   return 2;
 }
 
-static void try_receiver(struct udp *socket) {
+static void try_receiver(struct ls_net_udp *socket) {
   if (!is_waiting(socket->receiver))
     return;
   int code = fetch(socket);
   if (code != -EAGAIN)
-    end_wait(socket->receiver, code);
+    ls_net_udp_end_wait(socket->receiver, code);
 }
 
-static void leave_receiver(struct wait *wait) {
+static void leave_receiver(struct ls_net_udp_wait *wait) {
   if (wait->socket->receiver == wait)
     wait->socket->receiver = NULL;
 }
 
 static int push_receive(lua_State *L, struct ls_op *op) {
-  struct wait *wait = ls_container_of(op, struct wait, op);
+  struct ls_net_udp_wait *wait = ls_container_of(op, struct ls_net_udp_wait, op);
   leave_receiver(wait);
   if (wait->status != 0)
     return push_udp_failure(L, wait->socket, wait->status, "receive");
@@ -223,18 +166,18 @@ static int push_receive(lua_State *L, struct ls_op *op) {
 }
 
 static bool cancel_receive(struct ls_op *op) {
-  leave_receiver(ls_container_of(op, struct wait, op));
+  leave_receiver(ls_container_of(op, struct ls_net_udp_wait, op));
   return true;
 }
 
 static void free_receive(struct ls_op *op) {
-  struct wait *wait = ls_container_of(op, struct wait, op);
+  struct ls_net_udp_wait *wait = ls_container_of(op, struct ls_net_udp_wait, op);
   leave_receiver(wait);
-  free_wait(wait);
+  ls_net_udp_free_wait(wait);
 }
 
 static void on_receive_timeout(struct ls_timer *timer) {
-  end_wait(ls_container_of(timer, struct wait, timer), UV_ETIMEDOUT);
+  ls_net_udp_end_wait(ls_container_of(timer, struct ls_net_udp_wait, timer), UV_ETIMEDOUT);
 }
 
 /* udp:receive([callback]) -> data, {host =, port =}
@@ -246,7 +189,7 @@ static void on_receive_timeout(struct ls_timer *timer) {
  *   sock:send("you said " .. data, from.host, from.port) */
 static int l_receive(lua_State *L) {
   static const struct ls_op_type type = {"udp:receive", push_receive, cancel_receive, free_receive};
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   ls_op_check(L, 2, type.name);
   if (socket->receiver != NULL)
     return luaL_error(L, "udp:receive: another receive of this socket has not ended yet");
@@ -255,233 +198,27 @@ static int l_receive(lua_State *L) {
   int code = fetch(socket);
   if (code == 0 && !lua_isfunction(L, 2) && ls_loop_may_inline(socket->rt->loop))
     return push_datagram(L, socket);
-  struct wait *wait = new_wait(L, sizeof *wait, &type, socket, on_receive_timeout);
+  struct ls_net_udp_wait *wait = ls_net_udp_new_wait(L, sizeof *wait, &type, socket, on_receive_timeout);
   socket->receiver = wait;
-  int clock = code == -EAGAIN ? start_clock(wait) : 0;
+  int clock = code == -EAGAIN ? ls_net_udp_start_clock(wait) : 0;
   if (code != -EAGAIN || clock != 0) {
-    end_wait(wait, clock != 0 ? clock : code);
+    ls_net_udp_end_wait(wait, clock != 0 ? clock : code);
   } else {
     ls_udp_watch(&socket->udp, UV_READABLE);
-    update_ref(socket);
+    ls_net_udp_update_ref(socket);
   }
   return ls_op_await(L, &wait->op, 2);
-}
-
-/* ---- sending ---- */
-
-static struct send *send_of(struct ls_op *op) {
-  return ls_container_of(op, struct send, wait.op);
-}
-
-/* Nothing more will be done for it. */
-static void leave_senders(struct send *send) {
-  ls_list_remove(&send->link);
-  ls_net_name_drop(send->name);
-  send->name = NULL;
-}
-
-static void end_send(struct send *send, int status) {
-  leave_senders(send);
-  end_wait(&send->wait, status);
-}
-
-static int connect_to(struct udp *socket, const struct sockaddr_storage *to) {
-  int code = ls_udp_connect(&socket->udp, (const struct sockaddr *)to);
-  if (code != 0)
-    return code;
-  socket->connected = true;
-  format_address(to, &socket->peer);
-  note_own_address(socket); /* the system has chosen the way now */
-  return 0;
-}
-
-/* Does it at once: 0, a negative code, or -EAGAIN when it must wait. */
-static int attempt(struct udp *socket, const struct request *request) {
-  if (request->is_connect)
-    return connect_to(socket, &request->to);
-  const struct sockaddr *to = request->host != NULL ? (const struct sockaddr *)&request->to : NULL;
-  return ls_udp_send(&socket->udp, request->data, request->size, to);
-}
-
-/* Tries, and either ends it or leaves it in the list, watching. */
-static void go_on(struct send *send) {
-  struct udp *socket = send->wait.socket;
-  int code = attempt(socket, &send->request);
-  if (code != -EAGAIN) {
-    end_send(send, code);
-    return;
-  }
-  ls_udp_watch(&socket->udp, UV_WRITABLE);
-  update_ref(socket);
-}
-
-static void try_senders(struct udp *socket) {
-  struct ls_list waiting;
-  ls_list_init(&waiting);
-  ls_list_move(&waiting, &socket->senders);
-  for (struct ls_list *link; (link = ls_list_shift(&waiting)) != NULL;) {
-    struct send *send = ls_container_of(link, struct send, link);
-    ls_list_push(&socket->senders, link);
-    if (send->name == NULL)
-      go_on(send);
-  }
-}
-
-static void on_found(void *owner) {
-  struct send *send = owner;
-  struct ls_net_name *name = send->name;
-  const struct ls_lookup *lookup = &name->lookup;
-  if (lookup->status != 0) {
-    send->is_lookup_failure = true;
-    end_send(send, lookup->status);
-    return;
-  }
-  memcpy(&send->request.to, lookup->found->ai_addr, lookup->found->ai_addrlen);
-  ls_address_set_port(&send->request.to, send->request.port);
-  send->name = NULL;
-  ls_net_name_drop(name);
-  go_on(send);
-}
-
-static int push_request_failure(lua_State *L, const struct udp *socket, const struct request *request, int code) {
-  const char *verb = request->is_connect ? "connect" : "send";
-  char text[LS_NET_FORMAT_SIZE];
-  if (request->host != NULL)
-    return ls_push_failure(L, code, strchr(request->host, ':') != NULL ? "%s [%s]:%d" : "%s %s:%d", verb, request->host,
-                           request->port);
-  ls_net_address_format(&socket->peer, text, sizeof text);
-  return ls_push_failure(L, code, "%s %s", verb, text);
-}
-
-static int push_send(lua_State *L, struct ls_op *op) {
-  const struct send *send = send_of(op);
-  int code = send->wait.status;
-  if (code != 0 && send->is_lookup_failure)
-    return ls_push_failure(L, code, "lookup '%s'", send->request.host);
-  if (code != 0)
-    return push_request_failure(L, send->wait.socket, &send->request, code);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static bool cancel_send(struct ls_op *op) {
-  leave_senders(send_of(op));
-  return true;
-}
-
-static void free_send(struct ls_op *op) {
-  leave_senders(send_of(op));
-  free_wait(&send_of(op)->wait);
-}
-
-static void on_send_timeout(struct ls_timer *timer) {
-  end_send(ls_container_of(timer, struct send, wait.timer), UV_ETIMEDOUT);
-}
-
-/* In the list of its socket, with copies of data and host. */
-static struct send *new_send(lua_State *L, struct udp *socket, const struct request *request) {
-  static const struct ls_op_type send_type = {"udp:send", push_send, cancel_send, free_send};
-  static const struct ls_op_type connect_type = {"udp:connect", push_send, cancel_send, free_send};
-  size_t host_size = request->host != NULL ? strlen(request->host) + 1 : 0;
-  const struct ls_op_type *type = request->is_connect ? &connect_type : &send_type;
-  struct wait *wait = new_wait(L, sizeof(struct send) + request->size + host_size, type, socket, on_send_timeout);
-  struct send *send = ls_container_of(wait, struct send, wait);
-  send->request = *request;
-  send->request.data = memcpy(send->bytes, request->size > 0 ? request->data : "", request->size);
-  if (host_size > 0)
-    send->request.host = memcpy(send->bytes + request->size, request->host, host_size);
-  ls_list_init(&send->link);
-  ls_list_push(&socket->senders, &send->link);
-  return send;
-}
-
-static int start_lookup(struct send *send) {
-  struct udp *socket = send->wait.socket;
-  send->name = ls_net_name_new(send->request.host, socket->udp.lookup, send, on_found);
-  return send->name == NULL ? -ENOMEM : ls_net_name_start(send->name, socket->rt->loop);
-}
-
-/* For what could not be done at once, or must not end at once. code: how the attempt ended. */
-static int wait_for_send(lua_State *L, struct udp *socket, const struct request *request, int code) {
-  struct send *send = new_send(L, socket, request);
-  bool waits = request->is_name || code == -EAGAIN;
-  if (request->is_name)
-    code = start_lookup(send);
-  else if (waits)
-    ls_udp_watch(&socket->udp, UV_WRITABLE);
-  int clock = waits ? start_clock(&send->wait) : 0;
-  if (!waits || (request->is_name && code != 0))
-    end_send(send, code);
-  else if (clock != 0)
-    end_send(send, clock);
-  else
-    update_ref(socket);
-  return ls_op_await(L, &send->wait.op, request->callback_index);
-}
-
-static int start_send(lua_State *L, struct udp *socket, const struct request *request) {
-  int code = -EAGAIN;
-  if (socket->udp.closing)
-    return push_request_failure(L, socket, request, LS_ECLOSED);
-  if (!request->is_name)
-    code = attempt(socket, request);
-  if (code == -EAGAIN || lua_isfunction(L, request->callback_index) || !ls_loop_may_inline(socket->rt->loop))
-    return wait_for_send(L, socket, request, code);
-  if (code != 0)
-    return push_request_failure(L, socket, request, code);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static void check_host(lua_State *L, int index, struct request *request) {
-  size_t size;
-  request->host = luaL_checklstring(L, index, &size);
-  luaL_argcheck(L, size > 0 && strlen(request->host) == size, index, "a host must not be empty or have a NUL in it");
-  lua_Integer port = luaL_checkinteger(L, index + 1);
-  luaL_argcheck(L, port >= 1 && port <= 65535, index + 1, "a port is from 1 to 65535");
-  request->port = (int)port;
-  request->is_name = ls_address_parse(request->host, request->port, &request->to) != 0;
-  request->callback_index = index + 2;
-}
-
-/* udp:send(data [, host, port] [, callback]) -> true
- * Async. Sends one datagram to host (an address, or a name: its first address), or where the socket is connected to.
- * Waits only for the name and while the system has no room. That it was sent does not mean that it arrives.
- * Fails with nil, message, code: "EMSGSIZE" (over 65507 bytes), "ENETUNREACH", "EACCES" (broadcast, see set_broadcast),
- * "EAI_NONAME" (no such name), "ECONNREFUSED" (connected: an earlier datagram met nobody), "ETIMEDOUT", "ECLOSED".
- *   assert(sock:send("hello", "127.0.0.1", 9999)) */
-static int l_send(lua_State *L) {
-  struct udp *socket = check_udp(L);
-  struct request request = {.callback_index = 3};
-  request.data = luaL_checklstring(L, 2, &request.size);
-  if (!lua_isnoneornil(L, 3) && !lua_isfunction(L, 3))
-    check_host(L, 3, &request);
-  ls_op_check(L, request.callback_index, "udp:send");
-  if (request.host == NULL && !socket->connected)
-    return luaL_error(L, "udp:send: give host and port, or connect the socket first");
-  return start_send(L, socket, &request);
-}
-
-/* udp:connect(host, port [, callback]) -> true
- * Async, for a name. From now on the socket receives from that address only, udp:send needs no host, and failures that
- * the other machine reports come back ("ECONNREFUSED"). Nothing is sent. Fails with nil, message, code. */
-static int l_connect(lua_State *L) {
-  struct udp *socket = check_udp(L);
-  struct request request = {.is_connect = true};
-  check_host(L, 2, &request);
-  ls_op_check(L, request.callback_index, "udp:connect");
-  return start_send(L, socket, &request);
 }
 
 /* ---- events ---- */
 
 static void on_ready(struct ls_udp *udp, int events) {
-  struct udp *socket = ls_container_of(udp, struct udp, udp);
+  struct ls_net_udp *socket = ls_container_of(udp, struct ls_net_udp, udp);
   int before = wanted(socket);
   if (events & UV_READABLE)
     try_receiver(socket);
   if (events & UV_WRITABLE)
-    try_senders(socket);
+    ls_net_udp_try_sends(socket);
   /* Reading goes on being watched until a datagram comes that nobody waits for: the next receive is near, as a rule. */
   if ((events & ~before) != 0)
     ls_udp_watch_only(udp, wanted(socket));
@@ -491,27 +228,26 @@ static void on_ready(struct ls_udp *udp, int events) {
 
 /* ---- closing ---- */
 
-static void close_udp(struct udp *socket) {
+static void close_udp(struct ls_net_udp *socket) {
   if (socket->udp.closing)
     return;
   ls_udp_close(&socket->udp);
   if (is_waiting(socket->receiver))
-    end_wait(socket->receiver, LS_ECLOSED);
-  while (!ls_list_is_empty(&socket->senders))
-    end_send(ls_container_of(socket->senders.next, struct send, link), LS_ECLOSED);
+    ls_net_udp_end_wait(socket->receiver, LS_ECLOSED);
+  ls_net_udp_end_sends(socket, LS_ECLOSED);
 }
 
 /* udp:close() -> true
  * What waits for the socket gets nil, message, "ECLOSED". A second close does nothing. */
 static int l_close(lua_State *L) {
-  close_udp(check_udp(L));
+  close_udp(ls_net_udp_check(L));
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int l_gc(lua_State *L) {
-  struct udp **slot = luaL_checkudata(L, 1, UDP);
-  struct udp *socket = *slot;
+  struct ls_net_udp **slot = luaL_checkudata(L, 1, UDP);
+  struct ls_net_udp *socket = *slot;
   *slot = NULL;
   if (socket == NULL)
     return 0;
@@ -532,7 +268,7 @@ static struct sockaddr_storage check_group(lua_State *L) {
 typedef int membership_call(struct ls_udp *udp, const struct sockaddr *group, const char *interface);
 
 static int change_membership(lua_State *L, membership_call *change, const char *verb) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   struct sockaddr_storage group = check_group(L);
   const char *interface = luaL_optstring(L, 3, NULL);
   int code = socket->udp.closing ? LS_ECLOSED : change(&socket->udp, (struct sockaddr *)&group, interface);
@@ -557,7 +293,7 @@ static int l_leave(lua_State *L) {
 }
 
 static int set(lua_State *L, int call(struct ls_udp *udp, int value), int value, const char *verb) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   int code = socket->udp.closing ? LS_ECLOSED : call(&socket->udp, value);
   if (code != 0)
     return push_udp_failure(L, socket, code, verb);
@@ -594,7 +330,7 @@ static int l_set_broadcast(lua_State *L) {
  * Where multicast datagrams leave: a name ("eth0") or an address of this machine; nil: the system chooses.
  * Fails with nil, message, "ENODEV" when there is no such interface. */
 static int l_set_multicast_interface(lua_State *L) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   const char *interface = luaL_optstring(L, 2, NULL);
   int code = socket->udp.closing ? LS_ECLOSED : ls_udp_set_multicast_interface(&socket->udp, interface);
   if (code != 0)
@@ -607,7 +343,7 @@ static int l_set_multicast_interface(lua_State *L) {
  * From now on a receive, send or connect that takes longer ends with nil, message, "ETIMEDOUT"; nil: no bound (as at
  * first). */
 static int l_set_timeout(lua_State *L) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   socket->timeout_ns = lua_isnoneornil(L, 2) ? 0 : ls_check_seconds(L, 2, 1);
   lua_settop(L, 1);
   return 1;
@@ -617,7 +353,7 @@ static int l_set_timeout(lua_State *L) {
  * How many datagrams came for this socket and were dropped, nearly all because its queue was full.
  * Fails with nil, message, code on a closed one. */
 static int l_dropped(lua_State *L) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   uint64_t count;
   int code = socket->udp.closing ? LS_ECLOSED : ls_udp_dropped(&socket->udp, &count);
   if (code != 0)
@@ -629,7 +365,7 @@ static int l_dropped(lua_State *L) {
 /* udp:address() -> {host =, port =}
  * The socket's own end. Fails with nil, message, code on a closed one. */
 static int l_address(lua_State *L) {
-  struct udp *socket = check_udp(L);
+  struct ls_net_udp *socket = ls_net_udp_check(L);
   if (socket->udp.closing)
     return push_udp_failure(L, socket, LS_ECLOSED, "address");
   ls_net_address_push(L, &socket->address);
@@ -638,7 +374,7 @@ static int l_address(lua_State *L) {
 
 /* udp:peer() -> {host =, port =}, or nil while it is not connected */
 static int l_peer(lua_State *L) {
-  const struct udp *socket = check_udp(L);
+  const struct ls_net_udp *socket = ls_net_udp_check(L);
   if (socket->connected)
     ls_net_address_push(L, &socket->peer);
   else
@@ -647,7 +383,7 @@ static int l_peer(lua_State *L) {
 }
 
 static int l_tostring(lua_State *L) {
-  struct udp **slot = luaL_checkudata(L, 1, UDP);
+  struct ls_net_udp **slot = luaL_checkudata(L, 1, UDP);
   char text[LS_NET_FORMAT_SIZE] = "none";
   if (*slot != NULL)
     ls_net_address_format(&(*slot)->address, text, sizeof text);
@@ -692,22 +428,23 @@ static int push_open_failure(lua_State *L, int code, const struct options *optio
 int ls_net_l_udp(lua_State *L) {
   struct options options;
   check_options(L, &options);
-  struct udp **slot = lua_newuserdatauv(L, sizeof *slot, 0);
+  struct ls_net_udp **slot = lua_newuserdatauv(L, sizeof *slot, 0);
   *slot = NULL;
   luaL_setmetatable(L, UDP);
-  struct udp *socket = ls_op_alloc(L, sizeof *socket);
+  struct ls_net_udp *socket = ls_op_alloc(L, sizeof *socket);
   socket->rt = ls_runtime_of(L);
   socket->udp.on_ready = on_ready;
   socket->udp.on_closed = on_closed;
   ls_list_init(&socket->senders);
+  ls_list_init(&socket->lookups);
   int code = ls_udp_open(socket->rt->loop, &socket->udp, &options.udp);
   if (code != 0) {
     free(socket);
     return push_open_failure(L, code, &options);
   }
   socket->owners = 2;
-  update_ref(socket);
-  note_own_address(socket);
+  ls_net_udp_update_ref(socket);
+  ls_net_udp_note_address(socket);
   *slot = socket;
   return 1;
 }
@@ -715,13 +452,13 @@ int ls_net_l_udp(lua_State *L) {
 void ls_net_udp_open_type(lua_State *L) {
   static const luaL_Reg methods[] = {{"address", l_address},
                                      {"close", l_close},
-                                     {"connect", l_connect},
+                                     {"connect", ls_net_udp_l_connect},
                                      {"dropped", l_dropped},
                                      {"join", l_join},
                                      {"leave", l_leave},
                                      {"peer", l_peer},
                                      {"receive", l_receive},
-                                     {"send", l_send},
+                                     {"send", ls_net_udp_l_send},
                                      {"set_broadcast", l_set_broadcast},
                                      {"set_multicast_interface", l_set_multicast_interface},
                                      {"set_multicast_loop", l_set_multicast_loop},

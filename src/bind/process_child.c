@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* process.spawn and its children. Their pipes are sockets of luaserve.net. */
+/* process.spawn and its children. Our ends of their pipes are sockets of luaserve.net. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -139,6 +140,7 @@ int ls_process_child_start(struct ls_process_child *child, const struct ls_proce
 
 /* Sockets around our ends, as user values of the child at index. */
 static int open_sockets(lua_State *L, struct ls_process_child *child, int index, int ours[3]) {
+  static const char *const names[] = {"stdin", "stdout", "stderr"}; /* for messages */
   int code = 0;
   for (int i = 0; i < 3; i++) {
     if (ours[i] < 0)
@@ -150,6 +152,8 @@ static int open_sockets(lua_State *L, struct ls_process_child *child, int index,
       *slot = ls_net_socket_open(child->rt, ours[i], AF_UNIX, &code);
     else
       close(ours[i]);
+    if (*slot != NULL)
+      snprintf((*slot)->peer.text, sizeof(*slot)->peer.text, "%s of process %d", names[i], child->pid);
   }
   return code;
 }

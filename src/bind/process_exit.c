@@ -7,6 +7,7 @@
 
 #include "bind/process.h"
 #include "bind/process_impl.h"
+#include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "script/handle.h"
 #include "script/op.h"
@@ -30,9 +31,10 @@ static void close_hook(struct hook *hook) {
 }
 
 /* process.on_exit(fn) -> hook
- * Calls fn(status) when the program ends: by process.exit, by itself, by an error of the main chunk, by SIGINT or
- * SIGTERM. The hook that was set last is called first. It cannot wait for anything; what it raises is logged. Hooks are
- * not called by os.exit(status) without its second argument, nor when the process is killed. hook:close() takes it back.
+ * Calls fn(status) when the program ends: by process.exit or os.exit(status, true), by itself, by an error of the main
+ * chunk, after a graceful shutdown, or by SIGINT or SIGTERM when it serves nothing (status 128 + the number). The hook
+ * that was set last is called first. It can wait for nothing and start nothing; what it raises is logged. Hooks are not
+ * called by os.exit(status), nor when the process is killed in another way. hook:close() takes it back.
  *   process.on_exit(function() os.remove("app.pid") end) */
 int ls_process_l_on_exit(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
@@ -48,6 +50,7 @@ int ls_process_l_on_exit(lua_State *L) {
   lua_pushvalue(L, -1);
   hook->self = luaL_ref(L, LUA_REGISTRYINDEX);
   ls_list_push(&rt->process->hooks, &hook->link);
+  ls_shutdown_watch(rt);
   return 1;
 }
 

@@ -18,7 +18,7 @@ struct ls_runtime;
 
 /* rt->process: a userdata in the registry, from the first require on. */
 struct ls_process {
-  struct ls_list signals; /* open handlers of process.on */
+  struct ls_list signals; /* handlers of process.on */
   struct ls_list hooks;   /* of process.on_exit */
   struct ls_list runs;    /* of process.run, under way */
   bool ended;             /* the hooks have been run */

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "bind/process.h"
 #include "bind/process_impl.h"
+#include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 #include "script/op.h"
@@ -92,7 +93,7 @@ static struct pipe *pipe_of(struct ls_stream *stream) {
 static void on_end(struct ls_stream *stream, int status) {
   struct pipe *pipe = pipe_of(stream);
   struct run *run = pipe->run;
-  (void)status; /* a socket pair can only end */
+  (void)status; /* a pipe can only end */
   pipe->ended = true;
   ls_stream_close(stream);
   finish_if_ended(run);
@@ -240,6 +241,7 @@ static int start_run(struct run *run, struct ls_process_start *start, struct ls_
     return code;
   ls_list_push(&run->child->watches, &run->watch.link);
   ls_list_push(&run->op.rt->process->runs, &run->link);
+  ls_shutdown_watch(run->op.rt); /* it is in a group of its own: the terminal's Ctrl-C does not reach it */
   return open_pipes(run, fds);
 }
 

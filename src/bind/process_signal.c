@@ -11,6 +11,7 @@
 
 #include "bind/process.h"
 #include "bind/process_impl.h"
+#include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "script/handle.h"
 #include "script/op.h"
@@ -89,7 +90,7 @@ struct handler {
   uv_signal_t uv;
   struct ls_runtime *rt;
   struct ls_ready ready;
-  struct ls_list link; /* in rt->process->signals while open */
+  struct ls_list link; /* in rt->process->signals until the handle has closed */
   unsigned owners;
   int self;
   int number;
@@ -100,14 +101,17 @@ static void release(struct handler *handler) {
     free(handler);
 }
 
+/* Up to here it counts as a handler of its signal: one that closes itself has still handled this delivery. */
 static void on_closed(uv_handle_t *handle) {
-  release(ls_container_of(handle, struct handler, uv));
+  struct handler *handler = ls_container_of(handle, struct handler, uv);
+  ls_list_remove(&handler->link);
+  ls_shutdown_rearm(handler->rt);
+  release(handler);
 }
 
 static void close_handler(struct handler *handler) {
   if (uv_is_closing((uv_handle_t *)&handler->uv))
     return;
-  ls_list_remove(&handler->link);
   ls_loop_unqueue(&handler->ready);
   luaL_unref(handler->rt->L, LUA_REGISTRYINDEX, handler->self);
   handler->self = LUA_NOREF;
@@ -197,6 +201,7 @@ int ls_process_l_on(lua_State *L) {
   if (handler != NULL) {
     *handler = (struct handler){.rt = rt, .owners = 1, .self = self, .number = signals[which].number};
     ls_ready_init(&handler->ready, run_handler);
+    ls_list_init(&handler->link);
     code = start(handler);
   }
   if (code != 0) {
@@ -253,6 +258,7 @@ static int l_gc(lua_State *L) {
   if (handler == NULL)
     return 0;
   close_handler(handler);
+  ls_list_remove(&handler->link); /* the list may be gone when the handle has closed */
   release(handler);
   return 0;
 }

@@ -2,14 +2,14 @@
 #include "bind/program.h"
 
 #include <lauxlib.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bind/http.h"
 #include "bind/modules.h"
+#include "bind/process.h"
+#include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "script/runtime.h"
 #include "script/task.h"
@@ -18,9 +18,6 @@ struct run {
   struct ls_runtime *rt;
   const struct ls_program *program;
   char *folder; /* of the script, with its slash; NULL: none */
-  uv_signal_t signals[2];
-  int open_signals;
-  bool stopping;
 };
 
 /* ---- the main chunk ---- */
@@ -32,10 +29,11 @@ static int push_arguments(lua_State *L, const struct ls_program *program) {
     count++;
   luaL_checkstack(L, count + 4, "too many arguments");
   lua_createtable(L, count, 2);
+  const char *script = program->file != NULL ? program->file : program->module;
   lua_pushstring(L, program->name);
-  lua_rawseti(L, -2, program->file != NULL ? -1 : 0);
-  if (program->file != NULL) {
-    lua_pushstring(L, program->file);
+  lua_rawseti(L, -2, script != NULL ? -1 : 0);
+  if (script != NULL) {
+    lua_pushstring(L, script);
     lua_rawseti(L, -2, 0);
   }
   for (int i = 0; i < count; i++) {
@@ -147,60 +145,6 @@ static void on_main_end(struct ls_task *task, lua_State *L, int status) {
   ls_runtime_exit(task->rt, EXIT_FAILURE);
 }
 
-/* ---- signals ---- */
-
-static void on_servers_closed(struct ls_runtime *rt) {
-  ls_runtime_exit(rt, EXIT_SUCCESS);
-}
-
-/* As if nobody had handled it. */
-static void die_of(int number) {
-  fflush(NULL);
-  signal(number, SIG_DFL);
-  raise(number);
-}
-
-static void on_signal(uv_signal_t *handle, int number) {
-  struct run *run = handle->data;
-  struct ls_runtime *rt = run->rt;
-  if (run->stopping) {
-    ls_log_flush(rt->loop->log, 100);
-    die_of(number);
-  }
-  run->stopping = true;
-  if (!ls_http_shutdown(rt, run->program->grace_ms, on_servers_closed))
-    die_of(number);
-  ls_loop_drain(rt->loop);
-}
-
-static void watch_signals(struct run *run) {
-  static const int numbers[] = {SIGINT, SIGTERM};
-  for (int i = 0; i < 2; i++) {
-    uv_signal_t *handle = &run->signals[i];
-    if (uv_signal_init(&run->rt->loop->uv, handle) != 0)
-      return;
-    run->open_signals++;
-    handle->data = run;
-    uv_signal_start(handle, on_signal, numbers[i]);
-    uv_unref((uv_handle_t *)handle);
-  }
-}
-
-static void on_signal_closed(uv_handle_t *handle) {
-  struct run *run = handle->data;
-  run->open_signals--;
-}
-
-/* The handles are on the caller's stack: they must be gone before it returns. */
-static void close_signals(struct run *run) {
-  struct ls_loop *loop = run->rt->loop;
-  ls_loop_stop(loop);
-  for (int i = 0, open = run->open_signals; i < open; i++)
-    uv_close((uv_handle_t *)&run->signals[i], on_signal_closed);
-  while (run->open_signals > 0)
-    uv_run(&loop->uv, UV_RUN_NOWAIT);
-}
-
 /* ---- the whole ---- */
 
 /* The loop has nothing to wait for, but the main chunk still waits. */
@@ -232,15 +176,16 @@ int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
   run.folder = folder_of(program->file);
   rt->main_task = task;
   rt->app_folder = run.folder;
+  rt->grace_ms = program->grace_ms;
   choose_globals(rt, program);
   ls_modules_open(rt->L);
-  watch_signals(&run);
   ls_task_start_c(task, l_main, &run, on_main_end);
   ls_loop_run(rt->loop);
   int status = rt->exiting ? rt->exit_status : EXIT_SUCCESS;
   if (rt->main_task != NULL && !rt->exiting)
     status = report_stuck(rt);
-  close_signals(&run);
+  ls_process_end(rt, status);
+  ls_shutdown_close(rt);
   rt->app_folder = NULL;
   free(run.folder);
   return status;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* require "luaserve.task": tasks of the user's own. */
+/* require "luaserve.core.task": tasks of the user's own, in C; lua/luaserve/task.lua builds the rest of luaserve.task on
+ * them. */
 #include "script/task.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bind/mailbox.h"
 #include "bind/modules.h"
 #include "loop/loop.h"
 #include "script/handle.h"
@@ -22,6 +26,8 @@ struct handle {
   int self;             /* registry reference while the task lives */
   int status;           /* LUA_OK or the error's, once it has ended */
   int results;          /* how many */
+  lua_Integer report;   /* put into the mailbox, user value 2, at the end; 0: none. An error is then not the log's */
+  char spawned_at[LUA_IDSIZE + 16]; /* "app.lua:12" */
 };
 
 struct join {
@@ -53,16 +59,27 @@ static void store_outcome(struct handle *handle, lua_State *L, int status) {
   lua_pop(L, 1);
 }
 
+static void report(struct handle *handle, lua_State *L) {
+  if (handle->report == 0)
+    return;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, handle->self);
+  lua_getiuservalue(L, -1, 2);
+  lua_pushinteger(L, handle->report);
+  ls_mailbox_put(L, -2);
+  lua_pop(L, 2);
+}
+
 /* An error that somebody waits for is theirs; any other is logged, once, here. */
 static void on_end(struct ls_task *task, lua_State *L, int status) {
   struct handle *handle = task->data;
-  if (status != LUA_OK && ls_list_is_empty(&handle->joins))
+  if (status != LUA_OK && handle->report == 0 && ls_list_is_empty(&handle->joins))
     ls_task_end_logged(task, L, status);
   handle->status = status;
   if (L != NULL) {
     if (status != LUA_OK)
       lua_settop(L, 1 + (lua_gettop(L) > 1)); /* the error alone, without its text */
     store_outcome(handle, L, status);
+    report(handle, L);
   }
   handle->task = NULL;
   struct ls_list *link;
@@ -73,34 +90,54 @@ static void on_end(struct ls_task *task, lua_State *L, int status) {
 }
 
 static struct handle *push_handle(lua_State *L) {
-  struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
+  struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 2);
   *handle = (struct handle){.rt = ls_runtime_of(L), .self = LUA_NOREF};
   ls_list_init(&handle->joins);
   luaL_setmetatable(L, TASK);
   return handle;
 }
 
-/* Starts fn(...) from index 1 on in scope; leaves the handle alone on the stack. */
-static int spawn(lua_State *L, struct ls_scope *scope) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  int count = lua_gettop(L);
+/* The line that called spawn, for the log. */
+static void note_origin(lua_State *L, struct handle *handle) {
+  lua_Debug caller;
+  for (int level = 1; lua_getstack(L, level, &caller); level++) {
+    lua_getinfo(L, "Sl", &caller);
+    if (caller.currentline > 0 && strncmp(caller.source, "@luaserve/", 10) != 0) {
+      snprintf(handle->spawned_at, sizeof handle->spawned_at, "%s:%d", caller.short_src, caller.currentline);
+      return;
+    }
+  }
+}
+
+/* Starts the function at index first, with what stands above it, in scope; the handle takes their place. */
+static struct handle *spawn(lua_State *L, int first, struct ls_scope *scope) {
+  luaL_checktype(L, first, LUA_TFUNCTION);
+  int count = lua_gettop(L) - first + 1;
   struct handle *handle = push_handle(L);
   lua_pushvalue(L, -1);
   int self = luaL_ref(L, LUA_REGISTRYINDEX);
-  lua_insert(L, 1);
+  lua_insert(L, first);
   struct ls_task *task = ls_task_take(handle->rt, scope, true);
   if (task == NULL || !lua_checkstack(task->co, count)) {
     luaL_unref(L, LUA_REGISTRYINDEX, self);
     if (task != NULL)
       ls_task_drop(task);
-    return luaL_error(L, "not enough memory");
+    luaL_error(L, "not enough memory");
+    return NULL;
   }
   lua_xmove(L, task->co, count);
   handle->self = self;
   handle->task = task;
+  note_origin(L, handle);
   task->data = handle;
+  task->origin = handle->spawned_at;
   ls_task_start(task, LS_TASK_READY, on_end);
-  return 1;
+  return handle;
+}
+
+static struct ls_scope *current_scope(lua_State *L) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  return rt->running != NULL ? rt->running->scope : &rt->root;
 }
 
 /* task.spawn(fn, ...) -> task
@@ -108,14 +145,28 @@ static int spawn(lua_State *L, struct ls_scope *scope) {
  * the program) that spawned it.
  *   local t = task.spawn(fs.read_file, "data.json"); ...; local data = t:join() */
 static int l_spawn(lua_State *L) {
-  struct ls_runtime *rt = ls_runtime_of(L);
-  return spawn(L, rt->running != NULL ? rt->running->scope : &rt->root);
+  spawn(L, 1, current_scope(L));
+  return 1;
+}
+
+/* spawn_watched(mailbox, index, fn, ...) -> task
+ * As spawn, but at the end index, over 0, is put into the mailbox, and an error is not logged: the owner of the mailbox
+ * joins. */
+static int l_spawn_watched(lua_State *L) {
+  ls_mailbox_check(L, 1);
+  lua_Integer index = luaL_checkinteger(L, 2);
+  struct handle *handle = spawn(L, 3, current_scope(L));
+  handle->report = index;
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 2);
+  return 1;
 }
 
 /* task.background(fn, ...) -> task
  * As spawn, but the task belongs to the program: the request does not wait for it and does not take it along. */
 static int l_background(lua_State *L) {
-  return spawn(L, &ls_runtime_of(L)->root);
+  spawn(L, 1, &ls_runtime_of(L)->root);
+  return 1;
 }
 
 /* ---- join ---- */
@@ -231,9 +282,39 @@ static int l_shield(lua_State *L) {
   return k_shielded(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, outer, k_shielded), outer);
 }
 
-int luaopen_luaserve_task(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"background", l_background}, {"can_await", l_can_await}, {"shield", l_shield}, {"spawn", l_spawn}, {NULL, NULL}};
+/* task.current() -> task | nil
+ * The running task, where it was spawned; nil in a request's own task and in the main chunk. */
+static int l_current(lua_State *L) {
+  const struct ls_task *task = ls_runtime_of(L)->running;
+  if (task == NULL || task->on_end != on_end)
+    return 0;
+  const struct handle *handle = task->data;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, handle->self);
+  return 1;
+}
+
+/* task.defer(fn, ...)
+ * Calls fn(...) when the running task ends, on every way out: after a return, an error or a cancellation; the last one
+ * first. It may wait. An error in it is logged, and the others still run.
+ *   local name = fs.mkdtemp("/tmp/job-"); task.defer(fs.rm, name, { recursive = true }) */
+static int l_defer(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  struct ls_task *task = ls_runtime_of(L)->running;
+  if (task == NULL)
+    return luaL_error(L, "task.defer: no task is running");
+  ls_task_defer(task, L, lua_gettop(L));
+  return 0;
+}
+
+int luaopen_luaserve_core_task(lua_State *L) {
+  static const luaL_Reg functions[] = {{"background", l_background},
+                                       {"can_await", l_can_await},
+                                       {"current", l_current},
+                                       {"defer", l_defer},
+                                       {"shield", l_shield},
+                                       {"spawn", l_spawn},
+                                       {"spawn_watched", l_spawn_watched},
+                                       {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {"join", l_join}, {"status", l_status}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
   ls_handle_type(L, TASK, methods, metamethods);

@@ -205,6 +205,13 @@ static int l_cancel(lua_State *L) {
   return 1;
 }
 
+/* As a <close> variable it is cancelled when its block ends. */
+static int l_close(lua_State *L) {
+  lua_settop(L, 1);
+  l_cancel(L);
+  return 0;
+}
+
 /* timer:again() -> timer. Starts it anew with its full delay, also when it has run or was cancelled. */
 static int l_again(lua_State *L) {
   activate(L, check_handle(L), 1);
@@ -326,7 +333,8 @@ int luaopen_luaserve_timer(lua_State *L) {
                                        {"next_tick", l_next_tick}, {"sleep", l_sleep}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"again", l_again}, {"cancel", l_cancel}, {"ref", l_ref}, {"unref", l_unref}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__gc", l_timer_gc}, {"__tostring", l_timer_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", l_close}, {"__gc", l_timer_gc}, {"__tostring", l_timer_tostring}, {NULL, NULL}};
   static const luaL_Reg immediate_methods[] = {{"cancel", l_immediate_cancel}, {NULL, NULL}};
   ls_handle_type(L, TIMER, methods, metamethods);
   static const luaL_Reg immediate_metamethods[] = {{"__gc", l_immediate_gc}, {NULL, NULL}};

@@ -40,6 +40,8 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t len) {
   struct ls_head *head = parser->head;
   if (head->url_len == 0)
     head->url = offset_of(parser, at);
+  if (head->url > LINE_SLACK) /* as keep_all would say, had the bytes come one by one */
+    return fail(parser, 400, "malformed request line");
   head->url_len += (uint32_t)len;
   if (head->url_len > parser->limits->max_url)
     return fail(parser, 414, "the request target is too long");

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -158,6 +158,8 @@ int ls_child_spawn(struct ls_loop *loop, struct ls_child *child, const struct ls
                    const struct ls_child_events *events) {
   *child = (struct ls_child){.loop = loop, .events = events, .grace_ns = options->grace_ns, .group = options->group};
   child->timer.fire = on_timer;
+  /* Also what others have opened without O_CLOEXEC, io.open for one. On a kernel before 5.11 that stays open. */
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   int code = start(child, options);
   if (code != 0) {
     close_child(child);
@@ -178,17 +180,19 @@ void ls_child_set_ref(struct ls_child *child, bool ref) {
   ls_timer_set_ref(child->loop, &child->timer, ref);
 }
 
-/* Socket pairs, so that streams can serve both ends without a pool thread. The direction that is not used is shut. */
+/* Pipes, not socket pairs, which libuv would make: /dev/stdin and /dev/stdout can be opened, and a child that writes to
+ * an output nobody reads any more gets SIGPIPE. */
 int ls_child_pipe(int ends[2], bool to_child) {
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) != 0)
     return -errno;
+  ends[0] = fds[to_child ? 1 : 0];
+  ends[1] = fds[to_child ? 0 : 1];
   int flags = fcntl(ends[0], F_GETFL);
-  if (flags < 0 || fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) != 0 ||
-      shutdown(ends[1], to_child ? SHUT_WR : SHUT_RD) != 0) {
-    int code = -errno;
-    close(ends[0]);
-    close(ends[1]);
-    return code;
-  }
-  return 0;
+  if (flags >= 0 && fcntl(ends[0], F_SETFL, flags | O_NONBLOCK) == 0)
+    return 0;
+  int code = -errno;
+  close(fds[0]);
+  close(fds[1]);
+  return code;
 }

@@ -73,8 +73,8 @@ void ls_child_abandon(struct ls_child *child);
 /* Whether it keeps the loop alive; at first it does. */
 void ls_child_set_ref(struct ls_child *child, bool ref);
 
-/* Two connected descriptors that stand in for a pipe: ends[0] for us (non-blocking), ends[1] for the child. Both are
- * closed on exec. Bytes go one way only: to the child, or from it. 0 or a negative code. */
+/* A pipe to the child or from it: ends[0] is ours (non-blocking, for ls_stream_open with AF_UNIX), ends[1] the child's.
+ * Both are closed on exec. 0 or a negative code. */
 int ls_child_pipe(int ends[2], bool to_child);
 
 #endif

@@ -162,6 +162,9 @@ static int open_address(const struct sockaddr *address, socklen_t len, const str
     rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (rc == 0 && bind(fd, address, len) != 0)
     rc = -errno;
+  /* Before it listens: until then nobody gets in whom the umask would have let in. */
+  if (rc == 0 && address->sa_family == AF_UNIX && options->mode != 0 && chmod(options->path, options->mode) != 0)
+    rc = -errno;
   if (rc == 0 && listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) != 0)
     rc = -errno;
   if (rc != 0)
@@ -223,6 +226,18 @@ static int remove_stale(const struct sockaddr_un *address) {
   return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
+/* The path to remove one day, from whatever working folder then. NULL: out of memory. */
+static char *absolute(const char *path) {
+  char *all = NULL;
+  char *folder = *path != '/' ? getcwd(NULL, 0) : NULL;
+  if (folder == NULL)
+    return strdup(path); /* also where the working folder has no name any more */
+  if (asprintf(&all, "%s/%s", folder, path) < 0)
+    all = NULL;
+  free(folder);
+  return all;
+}
+
 static int open_path(struct ls_listener *listener, const struct ls_listen_options *options) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t len = strlen(options->path);
@@ -231,7 +246,7 @@ static int open_path(struct ls_listener *listener, const struct ls_listen_option
   if (len >= sizeof address.sun_path)
     return -ENAMETOOLONG;
   memcpy(address.sun_path, options->path, len);
-  listener->unlink_path = strdup(options->path);
+  listener->unlink_path = absolute(options->path);
   if (listener->unlink_path == NULL)
     return -ENOMEM;
   listener->family = AF_UNIX;

@@ -27,7 +27,7 @@ struct ls_listener {
   bool closing;
   unsigned open_handles; /* poll and retry, until both have closed */
   uint64_t accepted, refused;
-  char *unlink_path; /* a unix socket's file; owned */
+  char *unlink_path; /* a unix socket's file, absolute; owned */
   dev_t unlink_dev;  /* which file it was: removed at close only while the path still leads to it */
   ino_t unlink_ino;
   /* A connected, non-blocking, close-on-exec descriptor, now the callee's. Called once for each; the loop drains after
@@ -43,6 +43,7 @@ struct ls_listen_options {
   int port;         /* 0: the system's choice */
   const char *path; /* a unix socket instead; a stale file of a socket nobody listens on is replaced */
   int backlog;      /* 0: SOMAXCONN */
+  mode_t mode;      /* permissions of a unix socket's file; 0: what the umask leaves */
   bool reuse_port;
 };
 
@@ -59,7 +60,7 @@ void ls_listener_resume(struct ls_listener *listener);
 void ls_listener_close(struct ls_listener *listener); /* once; on_closed follows */
 void ls_listener_set_ref(struct ls_listener *listener, bool ref);
 
-/* Where it listens: address text and port, or the path with port 0. 0 or a negative code (-ENOSPC: text is too short).
+/* Where it listens: address text and port, or the absolute path with port 0. 0 or a negative code (-ENOSPC: text is too short).
  * An IPv6 socket that takes IPv4 too says "::". */
 int ls_listener_address(const struct ls_listener *listener, char *text, size_t size, int *port);
 

@@ -176,6 +176,11 @@ void ls_loop_dispose(struct ls_loop *loop) {
   free(loop->read_buffer);
 }
 
+bool ls_loop_is_own(const struct ls_loop *loop, const uv_handle_t *handle) {
+  return handle == (const uv_handle_t *)&loop->check || handle == (const uv_handle_t *)&loop->spin ||
+         handle == (const uv_handle_t *)&loop->timers.uv || ls_work_is_handle(loop->inbox, handle);
+}
+
 bool ls_loop_may_inline(struct ls_loop *loop) {
   uint64_t now = uv_hrtime();
   if (loop->inline_since == 0)

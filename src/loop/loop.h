@@ -98,6 +98,9 @@ bool ls_loop_may_inline(struct ls_loop *loop);
 /* An alloc callback that lends loop->read_buffer. The handle's loop must be an ls_loop's. */
 void ls_loop_lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 
+/* Whether handle is one that every loop has from its beginning to its end. */
+bool ls_loop_is_own(const struct ls_loop *loop, const uv_handle_t *handle);
+
 static inline struct ls_loop *ls_loop_of(const uv_handle_t *handle) {
   return ls_container_of(handle->loop, struct ls_loop, uv);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "loop/loop.h"
+
+#define KEEPALIVE_PROBES 5
 
 /* A queued write and the memory that it sends: what would block is the slow path, and may allocate. */
 struct queued_write {
@@ -164,9 +167,10 @@ int ls_stream_write(struct ls_stream *stream, struct ls_buf *bytes, struct ls_bu
   return rc;
 }
 
+/* The write end of a pipe cannot be shut down, and has nothing to read: closing it says the same. */
 static void on_shutdown(uv_shutdown_t *request, int status) {
-  (void)request;
-  (void)status; /* libuv calls it without asking whether there is one */
+  if (status == UV_ENOTSOCK)
+    ls_stream_close(ls_container_of(request, struct ls_stream, shutdown));
 }
 
 int ls_stream_shutdown(struct ls_stream *stream) {
@@ -234,4 +238,26 @@ int ls_stream_set_nodelay(struct ls_stream *stream, bool on) {
   if (stream->closing)
     return LS_ECLOSED;
   return is_tcp(stream) ? uv_tcp_nodelay(&stream->uv.tcp, on) : 0;
+}
+
+static int set_option(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
+/* Not uv_tcp_keepalive, which leaves the system's 9 probes in intervals of 75 seconds. */
+int ls_stream_set_keepalive(struct ls_stream *stream, unsigned idle_s) {
+  if (stream->closing)
+    return LS_ECLOSED;
+  if (!is_tcp(stream))
+    return 0;
+  int fd = descriptor_of(stream);
+  if (idle_s == 0)
+    return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  unsigned interval = (idle_s + KEEPALIVE_PROBES - 1) / KEEPALIVE_PROBES;
+  int rc = set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)idle_s);
+  if (rc == 0)
+    rc = set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)interval);
+  if (rc == 0)
+    rc = set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+  return rc == 0 ? set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) : rc;
 }

@@ -88,4 +88,8 @@ int ls_stream_self(const struct ls_stream *stream, char *text, size_t size, int 
 
 int ls_stream_set_nodelay(struct ls_stream *stream, bool on);
 
+/* After idle_s seconds of silence the kernel asks the peer for a sign of life, and after about as many again without
+ * one the stream fails with -ETIMEDOUT. 0: never asks (as at first). Nothing to do on a unix socket. */
+int ls_stream_set_keepalive(struct ls_stream *stream, unsigned idle_s);
+
 #endif

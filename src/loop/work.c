@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <uv.h>
 
 #include "loop/loop.h"
@@ -31,7 +32,8 @@ struct lane {
 
 struct ls_pool {
   pthread_mutex_t mutex;
-  pthread_cond_t finished; /* a job of a detaching loop has finished */
+  pthread_cond_t finished; /* a job has finished, and somebody waits for that: a detaching loop, or ls_pool_settle */
+  bool settling;
   unsigned threads;
   unsigned runners; /* started, and not at their end */
   unsigned running; /* jobs that run: one for each runner that has begun */
@@ -95,6 +97,26 @@ void ls_pool_free(struct ls_pool *pool) {
   pthread_cond_destroy(&pool->finished);
   pthread_mutex_destroy(&pool->mutex);
   free(pool);
+}
+
+bool ls_pool_settle(struct ls_pool *pool, unsigned timeout_ms) {
+  struct timespec end;
+  clock_gettime(CLOCK_REALTIME, &end); /* the clock of pthread_cond_timedwait */
+  end.tv_sec += timeout_ms / 1000;
+  end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+  if (end.tv_nsec >= 1000000000) {
+    end.tv_sec++;
+    end.tv_nsec -= 1000000000;
+  }
+  int status = 0;
+  pthread_mutex_lock(&pool->mutex);
+  pool->settling = true;
+  while (pool->running > 0 && status == 0)
+    status = pthread_cond_timedwait(&pool->finished, &pool->mutex, &end);
+  pool->settling = false;
+  bool settled = pool->running == 0;
+  pthread_mutex_unlock(&pool->mutex);
+  return settled;
 }
 
 unsigned ls_pool_threads(const struct ls_pool *pool) {
@@ -166,7 +188,7 @@ static void end_job(struct ls_pool *pool, struct ls_work *work) {
   stats->done++;
   pool->running--;
   inbox->running--;
-  if (inbox->closed)
+  if (inbox->closed || pool->settling)
     pthread_cond_broadcast(&pool->finished);
 }
 
@@ -361,6 +383,10 @@ void ls_work_detach(struct ls_work_inbox *inbox) {
   pthread_mutex_unlock(&pool->mutex);
   deliver(inbox);
   free(inbox);
+}
+
+bool ls_work_is_handle(const struct ls_work_inbox *inbox, const uv_handle_t *handle) {
+  return handle == (const uv_handle_t *)&inbox->async;
 }
 
 int ls_work_submit(struct ls_loop *loop, struct ls_work *work, enum ls_lane lane) {

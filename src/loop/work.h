@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <uv.h>
 
 #include "base/list.h"
 
@@ -46,6 +47,8 @@ struct ls_lane_stats {
 /* The pool of the process. threads: the size libuv's pool has (UV_THREADPOOL_SIZE). NULL: out of memory. */
 struct ls_pool *ls_pool_new(unsigned threads);
 void ls_pool_free(struct ls_pool *pool); /* when no loop uses it any more */
+/* Waits until no job runs, or timeout_ms has passed: then false, and a job hangs. */
+bool ls_pool_settle(struct ls_pool *pool, unsigned timeout_ms);
 unsigned ls_pool_threads(const struct ls_pool *pool);
 void ls_pool_stats(struct ls_pool *pool, enum ls_lane lane, struct ls_lane_stats *stats);
 
@@ -57,6 +60,9 @@ int ls_work_attach(struct ls_loop *loop, struct ls_work_inbox **inbox);
 /* After its handle has closed, on the loop's thread. Jobs that still wait are taken back as by ls_work_cancel (their
  * owners should have done so); jobs that run for this loop are waited for, and done is called. NULL is allowed. */
 void ls_work_detach(struct ls_work_inbox *inbox);
+
+/* Whether handle is the inbox's own. */
+bool ls_work_is_handle(const struct ls_work_inbox *inbox, const uv_handle_t *handle);
 
 /* Queues the job (zeroed, or back from done or a cancel; run and done set by the caller). On the loop's thread.
  * 0, or -ECANCELED while the loop is being disposed of, and then done is not called. Needs no memory. */

@@ -50,9 +50,25 @@ void ls_loader_open(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Upvalues: the open function, the module's value once there is one. */
+static int l_open_once(lua_State *L) {
+  if (!lua_isnil(L, lua_upvalueindex(2))) {
+    lua_pushvalue(L, lua_upvalueindex(2));
+    return 1;
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, -1);
+  lua_replace(L, lua_upvalueindex(2));
+  return 1;
+}
+
 void ls_loader_add(lua_State *L, const char *name, lua_CFunction open) {
   get_preload(L);
   lua_pushcfunction(L, open);
+  lua_pushnil(L);
+  lua_pushcclosure(L, l_open_once, 2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
 }

@@ -9,7 +9,8 @@
 /* Adds the embedded modules to package.preload. */
 void ls_loader_open(lua_State *L);
 
-/* Adds a C module to package.preload. */
+/* Adds a C module to package.preload. It is opened once: who clears package.loaded, as test runners do between files, gets
+ * the same module again, because its types and state are the runtime's. */
 void ls_loader_add(lua_State *L, const char *name, lua_CFunction open);
 
 #endif

@@ -262,6 +262,22 @@ static int finish_started(lua_State *L, struct ls_load *load) {
   return await_outcome(L, load);
 }
 
+/* The program is ending and no task runs any more: exit hooks and finalizers load as plain Lua does. */
+static int load_here(lua_State *L) {
+  push_loader(L, lua_tostring(L, 1));
+  lua_replace(L, 2);
+  lua_insert(L, 3);
+  lua_settop(L, 3); /* name, loader data, loader */
+  lua_pushcfunction(L, l_load);
+  for (int i = 1; i <= 3; i++)
+    lua_pushvalue(L, i);
+  lua_call(L, 3, 0);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, lua_tostring(L, 1));
+  lua_pushvalue(L, 2);
+  return 2;
+}
+
 /* require(name) -> the module's value, loader data
  * Async where the module's main chunk waits, or another task is loading it. Raises what the load raised. */
 static int l_require(lua_State *L) {
@@ -273,6 +289,8 @@ static int l_require(lua_State *L) {
   if (lua_toboolean(L, -1))
     return 1;
   lua_settop(L, 1);
+  if (rt->exiting)
+    return load_here(L);
   struct ls_load *load = find(rt, name);
   if (load == NULL) {
     push_loader(L, name);

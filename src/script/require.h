@@ -12,10 +12,14 @@
 #include <lua.h>
 #include <stdbool.h>
 
+struct ls_runtime;
 struct ls_task;
 
 /* Replaces the global require. */
 void ls_require_open(lua_State *L);
+
+/* The runtime ends: frees what loads are left; Lua is closed. */
+void ls_require_dispose(struct ls_runtime *rt);
 
 /* Whether the task is loading a module. */
 bool ls_require_is_loading(const struct ls_task *task);

@@ -11,6 +11,7 @@
 #include "script/library.h"
 #include "script/loader.h"
 #include "script/op.h"
+#include "script/require.h"
 #include "script/seal.h"
 #include "script/task.h"
 #include "script/transparent.h"
@@ -27,7 +28,7 @@ static int l_open(lua_State *L) {
   luaL_openlibs(L);
   ls_transparent_open(L);
   ls_library_open(L);
-  ls_seal_open(L);
+  ls_require_open(L);
   ls_loader_open(L);
   return 0;
 }
@@ -37,6 +38,7 @@ int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop) {
   ls_list_init(&rt->idle_tasks);
   ls_list_init(&rt->live_tasks);
   ls_list_init(&rt->callback_ops);
+  ls_list_init(&rt->loads);
   ls_scope_init(&rt->root, NULL);
   rt->alloc = ls_alloc_new();
   if (rt->alloc == NULL)
@@ -90,6 +92,7 @@ void ls_runtime_dispose(struct ls_runtime *rt) {
     lua_resetthread(rt->main_task->co); /* its <close> variables, as lua_close does for a main coroutine */
   lua_close(rt->L);
   rt->L = NULL;
+  ls_require_dispose(rt);
   free_tasks(&rt->live_tasks);
   free_tasks(&rt->idle_tasks);
   ls_alloc_free(rt->alloc);

@@ -14,6 +14,7 @@
 struct ls_alloc;
 struct ls_loop;
 struct ls_process;
+struct ls_shutdown;
 struct ls_task;
 
 struct ls_runtime {
@@ -24,15 +25,18 @@ struct ls_runtime {
   struct ls_list idle_tasks; /* pooled, waiting for work */
   unsigned idle_count;
   struct ls_list live_tasks;
+  struct ls_list loads;        /* modules that are being loaded */
   struct ls_list callback_ops; /* operations that will call back */
   lua_State *cannot_await;     /* a state below the running one that sits in a C function and cannot yield; NULL */
   struct ls_scope root;        /* of the main chunk, of modules, of what task.background detaches */
   struct ls_task *main_task;   /* the main chunk's; NULL once it has returned */
   enum ls_globals globals;
-  const char *app_folder;     /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
-  struct ls_process *process; /* NULL until luaserve.process is first required. Lua owns it */
-  uint64_t task_errors;       /* errors that nobody joined */
-  bool exiting;               /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
+  const char *app_folder;       /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
+  struct ls_process *process;   /* NULL until luaserve.process is first required. Lua owns it */
+  struct ls_shutdown *shutdown; /* bind/shutdown.c's; NULL until something listens */
+  uint64_t grace_ms;            /* what an orderly end leaves to what is under way */
+  uint64_t task_errors;         /* errors that nobody joined */
+  bool exiting; /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
   int exit_status;
 };
 

@@ -20,8 +20,9 @@ struct ls_scope {
   struct ls_list members;
   /* The last member has left. May free the scope. NULL: nobody cares. Never called from ls_scope_cancel itself. */
   void (*on_empty)(struct ls_scope *scope);
-  /* An error that nobody joined ended one of its tasks; it has been logged. NULL: nobody cares. */
-  void (*on_error)(struct ls_scope *scope);
+  /* An error that nobody joined ended one of its tasks: logs the text, which has the traceback, and does what is to be
+   * done. NULL: the text is logged, and that is all. */
+  void (*on_error)(struct ls_scope *scope, const char *text);
   bool is_request;
   bool cancelling;
 };

@@ -4,37 +4,19 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "script/require.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
-/* Registry keys, by address. */
+/* Its address is the content's key in the registry. */
 static const char content_key = 'c';
-static const char require_key = 'r';
 
 /* ---- who is asking ---- */
-
-/* Whether a frame of L is a call of require. */
-static bool has_require_frame(lua_State *to, lua_State *L) {
-  lua_Debug frame;
-  lua_rawgetp(to, LUA_REGISTRYINDEX, &require_key);
-  lua_CFunction require = lua_tocfunction(to, -1);
-  lua_pop(to, 1);
-  for (int level = 0; lua_getstack(L, level, &frame); level++) {
-    lua_getinfo(L, "f", &frame);
-    bool found = lua_tocfunction(L, -1) == require;
-    lua_pop(L, 1);
-    if (found)
-      return true;
-  }
-  return false;
-}
 
 static bool may_assign(lua_State *L) {
   const struct ls_runtime *rt = ls_runtime_of(L);
   const struct ls_task *task = rt->running;
-  if (task == NULL || task == rt->main_task)
-    return true;
-  return has_require_frame(L, L) || (task->co != L && lua_checkstack(task->co, 1) && has_require_frame(L, task->co));
+  return task == NULL || task == rt->main_task || ls_require_is_loading(task);
 }
 
 /* Whether the chunk called source is the app's own code: relative to the working folder, or below the script's. */
@@ -74,7 +56,8 @@ static int l_assign(lua_State *L) {
 static int l_undefined(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || !is_called_by_app(L))
     return 0;
-  return luaL_error(L, "global '%s' is not defined (rawget(_G, name) asks without an error)", lua_tostring(L, 2));
+  return luaL_error(L, "global '%s' is not defined (rawget(_G, '%s') asks without an error)", lua_tostring(L, 2),
+                    lua_tostring(L, 2));
 }
 
 static int l_pairs(lua_State *L) {
@@ -261,9 +244,4 @@ void ls_seal(lua_State *L) {
   lua_setmetatable(L, globals);
   lua_settop(L, globals - 1);
   rt->globals = LS_GLOBALS_SEALED;
-}
-
-void ls_seal_open(lua_State *L) {
-  lua_getglobal(L, "require");
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &require_key);
 }

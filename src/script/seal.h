@@ -21,7 +21,4 @@ enum ls_globals { LS_GLOBALS_OPEN, LS_GLOBALS_UNSEALED, LS_GLOBALS_SEALED };
 /* Seals, unless the runtime's globals are open or sealed already. Raises for memory only: call it protected. */
 void ls_seal(lua_State *L);
 
-/* Remembers require as it is, by which code that loads a module is known. */
-void ls_seal_open(lua_State *L);
-
 #endif

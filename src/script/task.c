@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "script/op.h"
 #include "script/runtime.h"
@@ -98,10 +99,21 @@ static void on_member_cancel(struct ls_member *member) {
 
 /* ---- errors ---- */
 
+/* The last lines, of the C functions below every task's own, say nothing. */
+static void push_traceback(lua_State *L) {
+  static const char base[] = "\n\t[C]: in ?";
+  size_t len;
+  luaL_traceback(L, L, NULL, 1);
+  const char *text = lua_tolstring(L, -1, &len);
+  while (len >= sizeof base && memcmp(text + len - (sizeof base - 1), base, sizeof base - 1) == 0)
+    len -= sizeof base - 1;
+  lua_pushlstring(L, text, len);
+}
+
 /* Keeps the error value as it is and its traceback beside it, so that a joiner gets the one and the log both. */
 static int l_traceback(lua_State *L) {
   if (!ls_task_is_cancellation(L, 1)) {
-    luaL_traceback(L, L, NULL, 1);
+    push_traceback(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, ls_runtime_of(L)->running);
   }
   lua_settop(L, 1);
@@ -126,6 +138,8 @@ const char *ls_task_push_error(struct ls_task *task, lua_State *L) {
   } else {
     lua_pop(L, 1);
   }
+  if (task->origin != NULL)
+    lua_pushfstring(L, "%s\nspawned at %s", lua_tostring(L, -1), task->origin);
   return lua_tostring(L, -1);
 }
 
@@ -135,14 +149,16 @@ void ls_task_end_logged(struct ls_task *task, lua_State *L, int status) {
   struct ls_runtime *rt = task->rt;
   rt->task_errors++;
   const char *text = L != NULL ? ls_task_push_error(task, L) : "not enough memory";
-  ls_log_write(rt->loop->log, LS_LOG_ERROR, "error in a task: %s", text);
   if (task->scope != NULL && task->scope->on_error != NULL)
-    task->scope->on_error(task->scope);
+    task->scope->on_error(task->scope, text);
+  else
+    ls_log_write(rt->loop->log, LS_LOG_ERROR, "error in a task: %s", text);
 }
 
 /* ---- the base frame ---- */
 
 static int k_run(lua_State *L, int status, lua_KContext context);
+static int k_ended(lua_State *L, int status, lua_KContext context);
 
 static int wait_for_work(lua_State *L, lua_KContext context) {
   lua_settop(L, 0);
@@ -150,11 +166,90 @@ static int wait_for_work(lua_State *L, lua_KContext context) {
   return lua_yieldk(L, 1, context, k_run);
 }
 
+/* ---- what was deferred ---- */
+
+void ls_task_defer(struct ls_task *task, lua_State *L, int count) {
+  lua_createtable(L, count, 1);
+  lua_insert(L, -count - 1);
+  for (int i = count; i >= 1; i--)
+    lua_rawseti(L, -i - 1, i);
+  lua_pushinteger(L, count);
+  lua_setfield(L, -2, "n");
+  if (task->deferred == LUA_NOREF) {
+    lua_newtable(L);
+    task->deferred = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, task->deferred);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, luaL_len(L, -2) + 1);
+  lua_pop(L, 1);
+}
+
+static int k_deferred_call(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
+/* Takes the newest entry of the table at index 1 out and calls it. */
+static int l_call_deferred(lua_State *L) {
+  lua_Integer last = luaL_len(L, 1);
+  lua_rawgeti(L, 1, last);
+  lua_pushnil(L);
+  lua_rawseti(L, 1, last);
+  lua_getfield(L, 2, "n");
+  int count = (int)lua_tointeger(L, -1);
+  luaL_checkstack(L, count, "too many arguments");
+  for (int i = 1; i <= count; i++)
+    lua_rawgeti(L, 2, i);
+  lua_callk(L, count - 1, 0, 0, k_deferred_call);
+  return 0;
+}
+
+static void log_deferred(struct ls_task *task, lua_State *L) {
+  int error = lua_gettop(L);
+  if (!ls_task_is_cancellation(L, error))
+    ls_log_write(task->rt->loop->log, LS_LOG_ERROR, "error in a deferred function: %s", ls_task_push_error(task, L));
+  lua_settop(L, error - 1);
+}
+
+/* Calls them all, each protected, and then goes on to the end. The outcome stays below on the stack; the traceback of
+ * an error waits in the table, because a further error would take its place. */
+static int k_deferred(lua_State *L, int status, lua_KContext context) {
+  struct ls_task *task = (struct ls_task *)context;
+  for (;;) {
+    if (status != LUA_OK && status != LUA_YIELD)
+      log_deferred(task, L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->deferred);
+    if (luaL_len(L, -1) == 0)
+      break;
+    lua_pushcfunction(L, l_call_deferred);
+    lua_insert(L, -2);
+    status = lua_pcallk(L, 1, 0, 1, context, k_deferred);
+  }
+  lua_getfield(L, -1, "traceback");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, task);
+  lua_pop(L, 1);
+  luaL_unref(L, LUA_REGISTRYINDEX, task->deferred);
+  task->deferred = LUA_NOREF;
+  return k_ended(L, task->status, context);
+}
+
+static int run_deferred(lua_State *L, struct ls_task *task, int status) {
+  task->status = status;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, task->deferred);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, task);
+  lua_setfield(L, -2, "traceback");
+  lua_pop(L, 1);
+  return k_deferred(L, LUA_OK, (lua_KContext)task);
+}
+
 static int k_ended(lua_State *L, int status, lua_KContext context) {
   struct ls_task *task = (struct ls_task *)context;
   ls_op_forget_pushed(task);
   if (status == LUA_YIELD)
     status = LUA_OK; /* how a continuation is told of success */
+  if (task->deferred != LUA_NOREF)
+    return run_deferred(L, task, status);
   task->ended = true;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   task->on_end(task, L, status);
@@ -242,6 +337,9 @@ struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool
   ls_list_push(&rt->live_tasks, &task->link);
   task->scope = scope;
   task->data = NULL;
+  task->loading = NULL;
+  task->origin = NULL;
+  task->deferred = LUA_NOREF;
   task->started = task->ended = task->cancelled = false;
   task->shield = 0;
   if (member && scope != NULL)
@@ -274,9 +372,8 @@ void ls_task_drop(struct ls_task *task) {
 
 /* ---- running ---- */
 
-/* The only lua_resume of a task. Never called while another task runs: everything comes here from the loop's drain. */
-static void resume(struct ls_ready *ready) {
-  struct ls_task *task = ls_container_of(ready, struct ls_task, ready);
+/* The only lua_resume of a task. from: the state that this one runs inside of; NULL: the loop's drain. */
+static void step(struct ls_task *task, lua_State *from) {
   struct ls_runtime *rt = task->rt;
   assert(rt->running == NULL);
   if (rt->exiting)
@@ -289,7 +386,7 @@ static void resume(struct ls_ready *ready) {
   task->started = true;
   rt->running = task;
   int results;
-  int status = lua_resume(task->co, NULL, arguments, &results);
+  int status = lua_resume(task->co, from, arguments, &results);
   rt->running = NULL;
   if (status == LUA_YIELD && !task->ended)
     return;
@@ -299,6 +396,22 @@ static void resume(struct ls_ready *ready) {
     task->on_end(task, NULL, LUA_ERRMEM);
   }
   recycle(task, status == LUA_YIELD);
+}
+
+static void resume(struct ls_ready *ready) {
+  step(ls_container_of(ready, struct ls_task, ready), NULL);
+}
+
+void ls_task_run_inside(struct ls_task *task, lua_State *L, ls_task_end on_end) {
+  struct ls_runtime *rt = task->rt;
+  struct ls_task *outer = rt->running;
+  lua_State *outer_block = rt->cannot_await;
+  rt->running = NULL;
+  rt->cannot_await = NULL;
+  task->on_end = on_end;
+  step(task, L);
+  rt->running = outer;
+  rt->cannot_await = outer_block;
 }
 
 void ls_task_start(struct ls_task *task, enum ls_task_when when, ls_task_end on_end) {

@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "script/scope.h"
 
+struct ls_load;
 struct ls_op;
 struct ls_runtime;
 struct ls_task;
@@ -42,12 +43,16 @@ struct ls_task {
   struct ls_op *woken_by; /* the finished operation whose results the continuation will push */
   struct ls_op *pushing;  /* being pushed; should that raise, freed by the next await or the end. Linked by op->outer */
   ls_task_end on_end;
-  void *data;          /* the starter's: a request, a Lua task handle's record */
-  bool started;        /* has been resumed: too late for ls_task_drop */
-  bool ended;          /* on_end has been called */
-  unsigned cancel_seq; /* bumped at each delivery of a cancellation */
-  bool cancelled;      /* a cancellation waits to be delivered at the next await */
-  unsigned shield;     /* depth of task.shield: deliver later */
+  const char *origin;      /* where it was spawned, for the log: "app.lua:12"; NULL: not told */
+  int deferred;            /* registry reference of what task.defer collected; LUA_NOREF */
+  int status;              /* the outcome, while that runs */
+  struct ls_load *loading; /* the module load that it is; NULL: none */
+  void *data;              /* the starter's: a request, a Lua task handle's record */
+  bool started;            /* has been resumed: too late for ls_task_drop */
+  bool ended;              /* on_end has been called */
+  unsigned cancel_seq;     /* bumped at each delivery of a cancellation */
+  bool cancelled;          /* a cancellation waits to be delivered at the next await */
+  unsigned shield;         /* depth of task.shield: deliver later */
 };
 
 /* A task from the pool, or a new one. NULL: out of memory. Safe outside protected calls. It is live from here on and
@@ -66,6 +71,10 @@ void ls_task_start_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_ta
 /* From the run function of something ready, where no task runs: resumes at once instead of queueing. */
 void ls_task_run_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task_end on_end);
 
+/* From inside a running task, whose L this is: resumes at once, nested; the outer task goes on when this one waits or has
+ * ended. The function and its arguments are on task->co. */
+void ls_task_run_inside(struct ls_task *task, lua_State *L, ls_task_end on_end);
+
 /* Wakes a task whose operation has ended. For op.c. */
 void ls_task_wake(struct ls_task *task, struct ls_op *op, bool next_turn);
 
@@ -78,6 +87,10 @@ void ls_task_check_cancel(lua_State *L);
 
 /* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
 int ls_task_raise_cancel(lua_State *L);
+
+/* Moves a function and its arguments, the top count values of L, to what runs when the task ends; the last one runs
+ * first. Raises for memory. */
+void ls_task_defer(struct ls_task *task, lua_State *L, int count);
 
 /* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. An error
  * object whose __tostring fails is named by its type. */

@@ -265,7 +265,8 @@ static void on_end(struct ls_stream *stream, int status) {
   struct ls_http1 *http1 = of_stream(stream);
   if (http1->closing)
     return;
-  if (status < 0 || http1->lingering) {
+  /* libuv tells a reset right behind some bytes as an end */
+  if (status < 0 || http1->lingering || ls_stream_is_gone(stream)) {
     ls_http1_drop(http1, false);
     return;
   }

@@ -22,12 +22,18 @@ static void system_codes(void) {
   check_code(-EDQUOT, "EDQUOT", "disk quota exceeded");
 }
 
-static void own_codes(void) {
+static void check_known(int first, int last) {
   char name[32], text[128];
-  for (int code = LS_EHEADER; code <= LS_ECLOSED; code++) {
+  for (int code = last; code <= first; code++) {
     CHECK(strcmp(ls_error_name(code, name, sizeof name), "EUNKNOWN") != 0);
     CHECK(strncmp(ls_error_text(code, text, sizeof text), "unknown", 7) != 0);
   }
+}
+
+static void own_codes(void) {
+  check_known(LS_ECLOSED, LS_EHEADER);
+  check_known(LS_ENOTFOUND, LS_EBADNAME);
+  check_code(LS_ENOTFOUND, "ENOTFOUND", "no such domain name");
   check_code(LS_ECLOSED, "ECLOSED", "closed");
 }
 

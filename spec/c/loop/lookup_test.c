@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lookup_test: names to addresses on the pool. Only what every machine answers alike is asked for. */
+/* lookup_test: names to addresses and back on the pool. Only what every machine answers alike is asked for. */
 #include "loop/lookup.h"
 
 #include <stdbool.h>
@@ -62,6 +62,16 @@ static void numeric_is_answered_at_once(void) {
   check_text(asked.lookup.found, "2001:db8::1");
   ls_lookup_dispose(&asked.lookup);
   CHECK_INT(asked.done, 0);
+}
+
+static void flags_are_passed_on(void) {
+  struct asked asked;
+  init(&asked, "192.0.2.1", AF_INET6);
+  CHECK(!ls_lookup_numeric(&asked.lookup));
+  asked.lookup.flags = AI_V4MAPPED;
+  CHECK(ls_lookup_numeric(&asked.lookup));
+  check_text(asked.lookup.found, "::ffff:192.0.2.1");
+  ls_lookup_dispose(&asked.lookup);
 }
 
 static void name_is_not_numeric(void) {
@@ -138,12 +148,49 @@ static void waiting_one_can_be_cancelled(void) {
   end(&spec);
 }
 
+struct reversed {
+  struct ls_reverse reverse;
+  int done;
+};
+
+static void on_reverse(struct ls_reverse *reverse) {
+  ls_container_of(reverse, struct reversed, reverse)->done++;
+}
+
+static void loopback_has_a_name(void) {
+  struct spec spec;
+  struct reversed reversed = {.done = 0};
+  start(&spec);
+  CHECK_INT(ls_reverse_init(&reversed.reverse, "127.0.0.1", on_reverse), 0);
+  CHECK_INT(ls_reverse_start(&spec.loop, &reversed.reverse), 0);
+  CHECK_INT(reversed.done, 0);
+  ls_loop_run(&spec.loop);
+  CHECK_INT(reversed.done, 1);
+  CHECK_INT(reversed.reverse.status, 0);
+  CHECK(strlen(reversed.reverse.entry.h_name) > 0);
+  CHECK(!ls_reverse_cancel(&reversed.reverse));
+  ls_reverse_dispose(&reversed.reverse);
+  end(&spec);
+}
+
+static void name_has_no_reverse(void) {
+  static const char *const texts[] = {"localhost", "", "1.2.3.4.5", "::g", "127.0.0.1:80"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct ls_reverse reverse;
+    CHECK_INT(ls_reverse_init(&reverse, texts[i], on_reverse), UV_EINVAL);
+    ls_reverse_dispose(&reverse);
+  }
+}
+
 int main(void) {
   RUN(numeric_is_answered_at_once);
+  RUN(flags_are_passed_on);
   RUN(name_is_not_numeric);
   RUN(text_needs_room);
   RUN(localhost_is_loopback);
   RUN(failure_has_a_code_of_its_own);
   RUN(waiting_one_can_be_cancelled);
+  RUN(loopback_has_a_name);
+  RUN(name_has_no_reverse);
   return 0;
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* require "luaserve.runtime": what the runtime holds at this moment, in numbers. For a page of metrics, and for specs
+ * that want to know whether everything was closed. */
+#include "script/runtime.h"
+
+#include <lauxlib.h>
+#include <uv.h>
+
+#include "bind/modules.h"
+#include "loop/loop.h"
+#include "loop/work.h"
+#include "script/alloc.h"
+
+struct handle_count {
+  const struct ls_loop *loop;
+  unsigned total, active;
+  unsigned types[UV_HANDLE_TYPE_MAX];
+};
+
+static void set_integer(lua_State *L, const char *name, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static lua_Integer length(const struct ls_list *list) {
+  lua_Integer count = 0;
+  for (const struct ls_list *link = list->next; link != list; link = link->next)
+    count++;
+  return count;
+}
+
+/* Nothing may raise in here: libuv is in the middle of its list. */
+static void count_handle(uv_handle_t *handle, void *data) {
+  struct handle_count *count = data;
+  if (uv_is_closing(handle) || ls_loop_is_own(count->loop, handle))
+    return;
+  count->total++;
+  if (uv_is_active(handle))
+    count->active++;
+  count->types[uv_handle_get_type(handle)]++;
+}
+
+static void push_handles(lua_State *L, struct ls_loop *loop) {
+  struct handle_count count = {.loop = loop};
+  uv_walk(&loop->uv, count_handle, &count);
+  lua_createtable(L, 0, 3);
+  set_integer(L, "total", count.total);
+  set_integer(L, "active", count.active);
+  lua_newtable(L);
+  for (int type = 0; type < UV_HANDLE_TYPE_MAX; type++)
+    if (count.types[type] > 0)
+      set_integer(L, uv_handle_type_name((uv_handle_type)type), count.types[type]);
+  lua_setfield(L, -2, "types");
+}
+
+static void push_tasks(lua_State *L, const struct ls_runtime *rt) {
+  lua_createtable(L, 0, 2);
+  set_integer(L, "live", length(&rt->live_tasks));
+  set_integer(L, "idle", rt->idle_count);
+}
+
+static void push_lane(lua_State *L, struct ls_pool *pool, enum ls_lane lane) {
+  struct ls_lane_stats stats;
+  ls_pool_stats(pool, lane, &stats);
+  lua_createtable(L, 0, 6);
+  set_integer(L, "cap", stats.cap);
+  set_integer(L, "queued", stats.queued);
+  set_integer(L, "running", stats.running);
+  set_integer(L, "done", (lua_Integer)stats.done);
+  lua_pushnumber(L, (lua_Number)stats.wait_ns_total / 1e9);
+  lua_setfield(L, -2, "wait_total");
+  lua_pushnumber(L, (lua_Number)stats.wait_ns_max / 1e9);
+  lua_setfield(L, -2, "wait_max");
+}
+
+static void push_pool(lua_State *L, struct ls_pool *pool) {
+  static const char *const names[LS_LANES] = {
+      [LS_LANE_FILE] = "files", [LS_LANE_DNS] = "dns", [LS_LANE_HASH] = "hashing", [LS_LANE_USER] = "user"};
+  lua_createtable(L, 0, 2);
+  set_integer(L, "threads", ls_pool_threads(pool));
+  lua_createtable(L, 0, LS_LANES);
+  for (int lane = 0; lane < LS_LANES; lane++) {
+    push_lane(L, pool, (enum ls_lane)lane);
+    lua_setfield(L, -2, names[lane]);
+  }
+  lua_setfield(L, -2, "lanes");
+}
+
+/* runtime.stats() -> {handles =, tasks =, operations =, timers =, memory =, pool =, task_errors =}
+ * What is open, running and waiting right now; docs/api/runtime.md has every field. The pool is the process's, all else
+ * this runtime's. Takes time in proportion to what it counts.
+ *   local before = runtime.stats().handles.total */
+static int l_stats(lua_State *L) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  lua_createtable(L, 0, 7);
+  push_handles(L, rt->loop);
+  lua_setfield(L, -2, "handles");
+  push_tasks(L, rt);
+  lua_setfield(L, -2, "tasks");
+  set_integer(L, "operations", length(&rt->callback_ops));
+  set_integer(L, "timers", (lua_Integer)rt->loop->timers.count);
+  lua_createtable(L, 0, 1);
+  set_integer(L, "lua", (lua_Integer)ls_alloc_used(rt->alloc));
+  lua_setfield(L, -2, "memory");
+  push_pool(L, rt->loop->pool);
+  lua_setfield(L, -2, "pool");
+  set_integer(L, "task_errors", (lua_Integer)rt->task_errors);
+  return 1;
+}
+
+int luaopen_luaserve_runtime(lua_State *L) {
+  static const luaL_Reg functions[] = {{"stats", l_stats}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}
