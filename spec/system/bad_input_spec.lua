@@ -350,20 +350,27 @@ describe("a handler", function()
     assert_has(log, path .. ":3: in a task", "stack traceback:")
   end)
 
-  it("that raises after the first chunk breaks the connection off", function()
+  it("that raises before its first chunk has left is a 500 all the same", function()
+    local log, path = log_of "res:write('half') error('half-way')"
+    assert_has(log, path .. ":3: half-way")
+  end)
+
+  it("that raises after the first chunk has left breaks the connection off", function()
     local server = process.serve_code [[
+      local timer = require "luaserve.timer"
       return function(req, res)
         res:write("half")
+        timer.sleep(0.001)
         error("half-way")
       end
     ]]
     local connection = server:connect()
     connection:write("GET / HTTP/1.1\r\nhost: spec\r\n\r\n")
-    local bytes = connection:read_all()
+    local bytes = connection:read_all() or ""
     assert.not_matches("0\r\n\r\n$", bytes)
     local ended, log = server:stop()
     assert.equal(0, ended)
-    assert_has(log, server.path .. ":3: half-way")
+    assert_has(log, server.path .. ":5: half-way")
   end)
 end)
 

@@ -119,6 +119,7 @@ static void add_exchange(struct ls_conn *conn, struct ls_exchange *exchange) {
 /* Answers the head that is being read; the handler never hears of it. */
 static void refuse(struct ls_conn *conn, int status, const char *reason) {
   struct ls_exchange *exchange = conn->reading;
+  conn->complete = false;
   stop_reading(conn);
   stop_parsing(conn);
   add_exchange(conn, exchange);
@@ -134,6 +135,7 @@ static void tell_body(struct ls_exchange *exchange) {
 
 static void fail_body(struct ls_conn *conn, int error, uint16_t status) {
   struct ls_exchange *exchange = conn->reading;
+  conn->complete = false;
   stop_reading(conn);
   stop_parsing(conn);
   exchange->body_state = LS_BODY_FAILED;
@@ -239,6 +241,7 @@ static void on_head(struct ls_conn *conn) {
     }
   }
   conn->served++;
+  conn->complete = !head->keep_alive;
   if (!head->keep_alive || (conn->limits->max_requests != 0 && conn->served >= conn->limits->max_requests))
     conn->last = true;
   exchange->close_after = conn->last;
@@ -292,8 +295,10 @@ static size_t parse(struct ls_conn *conn, const char *bytes, size_t len, bool ke
     } else if (conn->phase == PHASE_BODY) {
       at += feed_body(conn, bytes + at, len - at);
     } else {
-      if (conn->last)
+      if (conn->last) {
+        conn->complete = false;
         return len;
+      }
       at += skip_empty_lines(bytes + at, len - at);
       if (at < len && !can_begin(conn))
         return at;
@@ -447,7 +452,7 @@ void ls_conn_sent(struct ls_conn *conn, size_t n) {
 enum ls_conn_close ls_conn_close_state(const struct ls_conn *conn) {
   if (conn->broken)
     return LS_CONN_RESET;
-  bool at_once = conn->ended || conn->quiet;
+  bool at_once = conn->ended || conn->quiet || conn->complete;
   if (conn->lingering)
     return at_once ? LS_CONN_CLOSE : LS_CONN_OPEN;
   if (!conn->last || conn->reading != NULL || conn->count != 0 || held_output(conn) != 0)

@@ -119,6 +119,7 @@ struct ls_conn {
   bool last;                   /* no request after the one being read, or after those under way */
   bool ended;                  /* the client has sent its FIN */
   bool broken;                 /* to be reset */
+  bool complete;               /* the client said that it sends no more, and has not: nothing to linger for */
   bool quiet;                  /* closes without lingering: the client has nothing under way */
   bool lingering;
   bool progress;           /* a feed has begun a head or brought body bytes: the deadline starts anew */

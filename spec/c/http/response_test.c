@@ -34,12 +34,12 @@ static void chooses_the_framing(void) {
   check_response(GET("/"), 200, "Content-Length:3", -1, "abc", OK("3", "abc"), LS_CONN_OPEN);
   check_response(GET("/"), 200, "Content-Length:7", 3, "abc", OK("3", "abc"), LS_CONN_OPEN);
   check_response(GET("/"), 200, "Transfer-Encoding:gzip", 3, "abc", OK("3", "abc"), LS_CONN_OPEN);
-  check_response(GET10, 200, "", -1, "abc", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", LS_CONN_SHUTDOWN);
+  check_response(GET10, 200, "", -1, "abc", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", LS_CONN_CLOSE);
   check_response(GET10_KEEP, 200, "", -1, "abc", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc", LS_CONN_SHUTDOWN);
   check_response(GET10_KEEP, 200, "", 3, "abc",
                  "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", LS_CONN_OPEN);
   check_response(HX("Connection: close"), 200, "", 0, "",
-                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", LS_CONN_SHUTDOWN);
+                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", LS_CONN_CLOSE);
   check_response(GET("/"), 200, "Connection:x, Close", 0, "",
                  "HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n", LS_CONN_SHUTDOWN);
 }
