@@ -78,7 +78,7 @@ LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-arch
 
 # --- Build -----------------------------------------------------------------------------------------------------------
 
-SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c))
 C_SPECS := $(sort $(wildcard spec/c/*/*_test.c))
 LUA_DIRS := $(shell find lua/luaserve -type d 2>/dev/null)
 LUA_FILES := $(shell find lua/luaserve -name '*.lua' -not -path '*/types/*' 2>/dev/null | LC_ALL=C sort)
@@ -235,7 +235,7 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard src/base/
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bind/modules.h"
-#include "bind/process.h"
+#include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "script/runtime.h"

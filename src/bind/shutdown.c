@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "bind/http.h"
-#include "bind/process.h"
+#include "bind/http/http.h"
+#include "bind/process/process.h"
 #include "loop/loop.h"
 #include "script/runtime.h"
 

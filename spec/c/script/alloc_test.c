@@ -157,7 +157,13 @@ static volatile size_t too_much = PTRDIFF_MAX - 4096;
 #ifdef LS_SANITIZE
 /* Where a sanitizer would end the program instead: it is told not to, before anything runs. */
 const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
 __attribute__((visibility("default"))) const char *__asan_default_options(void) {
+  return "allocator_may_return_null=1";
+}
+
+__attribute__((visibility("default"))) const char *__tsan_default_options(void) {
   return "allocator_may_return_null=1";
 }
 #endif

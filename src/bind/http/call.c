@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "bind/http/impl.h"
+#include "http/head.h"
+#include "script/runtime.h"
+#include "script/seal.h"
+#include "script/task.h"
+#include "server/response.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+static bool is_finished(const struct ls_call *call) {
+  return call->request->exchange.response_state == LS_RESPONSE_FINISHED;
+}
+
+void ls_call_describe(const struct ls_call *call, char *text, size_t size) {
+  const struct ls_head *head = &call->request->exchange.head;
+  struct ls_slice method = ls_head_method(head), url = ls_head_url(head);
+  const char *query = memchr(url.ptr, '?', url.len); /* may hold secrets */
+  int len = (int)(query != NULL ? (size_t)(query - url.ptr) : url.len);
+  snprintf(text, size, "%.*s %.*s", (int)method.len, method.ptr, len, url.ptr);
+}
+
+static void log_call(const struct ls_call *call, enum ls_log_level level, const char *text) {
+  char what[512];
+  ls_call_describe(call, what, sizeof what);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
+}
+
+/* ---- the end ---- */
+
+static void pool(struct ls_call *call) {
+  ls_list_remove(&call->link);
+  ls_list_push_front(&call->module->idle_calls, &call->link);
+  ls_http_server_settle(call->server);
+}
+
+static void wake_all(struct ls_call *call, int status) {
+  struct ls_list waits;
+  ls_list_init(&waits);
+  ls_list_move(&waits, &call->waits);
+  struct ls_list *link;
+  while ((link = ls_list_shift(&waits)) != NULL) {
+    struct ls_wait *wait = ls_container_of(link, struct ls_wait, link);
+    wait->status = status;
+    ls_op_done(&wait->op);
+  }
+}
+
+/* Drops what the call holds; the memory is pooled once the last wait has been freed. */
+static void end(struct ls_call *call) {
+  struct ls_runtime *rt = call->module->rt;
+  struct ls_request *request = call->request;
+  call->request = NULL;
+  call->generation++;
+  ls_timer_stop(rt->loop, &call->timer);
+  ls_buf_dispose(&call->body);
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
+  call->body_ref = call->close_ref = LUA_NOREF;
+  request->user = NULL;
+  ls_request_release(request);
+  wake_all(call, LS_ECLOSED);
+  if (call->wait_count == 0)
+    pool(call);
+}
+
+/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. */
+static bool is_body_failed(const struct ls_call *call) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  return exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
+}
+
+/* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
+static enum ls_log_level level_of(const struct ls_call *call) {
+  return call->gone || is_body_failed(call) ? LS_LOG_INFO : LS_LOG_ERROR;
+}
+
+/* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
+static void answer_error(struct ls_call *call) {
+  ls_response_fail(call->request, is_body_failed(call) ? call->request->exchange.failure_status : 500, NULL);
+  ls_call_on_finish(call);
+}
+
+static void answer_nobody_gave(struct ls_call *call) {
+  char text[LUA_IDSIZE + 64];
+  snprintf(text, sizeof text, "the handler (%s) ended without answering", call->server->where);
+  log_call(call, level_of(call), text);
+  answer_error(call);
+}
+
+void ls_call_settle(struct ls_call *call) {
+  if (call->module->rt->exiting) /* ls_call_forsake is coming */
+    return;
+  if (call->request == NULL || call->task != NULL || !ls_list_is_empty(&call->scope.members))
+    return;
+  if (!is_finished(call)) {
+    if (call->later) /* also when the client has left: who holds res is told so, not that the request has ended */
+      return;
+    if (!call->gone)
+      answer_nobody_gave(call);
+  }
+  end(call);
+}
+
+/* Everything the call started is asked to end; it settles when that has. */
+static void cancel(struct ls_call *call) {
+  if (call->task != NULL)
+    ls_task_cancel(call->task);
+  ls_scope_cancel(&call->scope);
+  call->later = false;
+  ls_call_settle(call);
+}
+
+static void on_scope_empty(struct ls_scope *scope) {
+  ls_call_settle(ls_container_of(scope, struct ls_call, scope));
+}
+
+static void on_scope_error(struct ls_scope *scope, const char *text) {
+  struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
+  log_call(call, level_of(call), text);
+  if (!call->gone && !is_finished(call))
+    answer_error(call);
+}
+
+static void log_error(struct ls_call *call, lua_State *L) {
+  enum ls_log_level level = level_of(call);
+  const char *text = "not enough memory";
+  if (L != NULL)
+    text = level == LS_LOG_ERROR ? ls_task_push_error(call->task, L) : luaL_tolstring(L, -1, NULL);
+  char what[512];
+  ls_call_describe(call, what, sizeof what);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
+}
+
+static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
+  struct ls_call *call = task->data;
+  if (status == LUA_OK) {
+    call->task = NULL;
+    ls_call_settle(call);
+    return;
+  }
+  if (L == NULL || !ls_task_is_cancellation(L, -1))
+    log_error(call, L);
+  call->task = NULL;
+  answer_error(call);
+  cancel(call);
+}
+
+static void on_timeout(struct ls_timer *timer) {
+  struct ls_call *call = ls_container_of(timer, struct ls_call, timer);
+  if (!is_finished(call)) {
+    log_call(call, LS_LOG_WARN, "no answer within handler_timeout");
+    ls_response_fail(call->request, 504, NULL);
+  }
+  cancel(call);
+}
+
+static void free_wait_of(struct ls_wait *wait) {
+  struct ls_call *call = wait->call;
+  ls_list_remove(&wait->link);
+  if (wait == &call->wait)
+    call->wait_used = false;
+  else
+    free(wait);
+  call->wait_count--;
+}
+
+/* The order of teardown: the tasks and operations of this scope are freed after Lua's finalizers, so they must not find
+ * links into this memory. */
+void ls_call_forsake(struct ls_call *call) {
+  struct ls_list *link;
+  while ((link = ls_list_shift(&call->scope.members)) != NULL)
+    ls_container_of(link, struct ls_member, link)->scope = NULL;
+  struct ls_request *request = call->request;
+  call->generation++;
+  call->request = NULL;
+  ls_timer_stop(call->module->rt->loop, &call->timer);
+  ls_buf_dispose(&call->body);
+  if (request != NULL) {
+    request->user = NULL;
+    ls_request_release(request);
+  }
+  while ((link = call->waits.next) != &call->waits)
+    free_wait_of(ls_container_of(link, struct ls_wait, link));
+  pool(call);
+}
+
+/* ---- the beginning ---- */
+
+static int k_dispatched(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
+static int l_dispatch(lua_State *L) {
+  struct ls_call *call = lua_touserdata(L, 1);
+  struct ls_http_module *module = call->module;
+  if (module->rt->globals == LS_GLOBALS_UNSEALED)
+    ls_seal(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
+  ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 4);
+  ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
+  lua_callk(L, 2, 0, 0, k_dispatched);
+  return 0;
+}
+
+static struct ls_call *take(struct ls_http_server *server) {
+  struct ls_http_module *module = server->module;
+  struct ls_list *link = ls_list_shift(&module->idle_calls);
+  if (link != NULL)
+    return ls_container_of(link, struct ls_call, link);
+  struct ls_call *call = calloc(1, sizeof *call);
+  if (call == NULL)
+    return NULL;
+  call->module = module;
+  call->generation = 1;
+  call->timer.fire = on_timeout;
+  call->timer.unref = true;
+  call->body_ref = call->close_ref = LUA_NOREF;
+  ls_list_init(&call->link);
+  ls_list_init(&call->waits);
+  return call;
+}
+
+static void refuse(struct ls_request *request, int status) {
+  ls_response_fail(request, status, NULL);
+  ls_request_release(request);
+}
+
+void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
+  request->user = NULL;
+  struct ls_call *call = take(server);
+  if (call == NULL) {
+    refuse(request, 503);
+    return;
+  }
+  struct ls_runtime *rt = server->module->rt;
+  ls_scope_init(&call->scope, on_scope_empty);
+  call->scope.on_error = on_scope_error;
+  call->scope.is_request = true;
+  call->server = server;
+  call->body_use = LS_BODY_UNUSED;
+  call->later = call->gone = false;
+  ls_list_push(&server->calls, &call->link);
+  call->task = ls_task_take(rt, &call->scope, false);
+  if (call->task == NULL) {
+    pool(call);
+    refuse(request, 503);
+    return;
+  }
+  call->request = request;
+  request->user = call;
+  call->task->data = call;
+  if (server->handler_timeout != 0) /* without memory for the timer it runs without one */
+    ls_timer_start(rt->loop, &call->timer, server->handler_timeout * NS_PER_MS);
+  ls_task_start_c(call->task, l_dispatch, call, on_handler_end);
+}
+
+/* ---- waits ---- */
+
+struct ls_wait *ls_wait_new(lua_State *L, struct ls_call *call, enum ls_wait_kind kind, const struct ls_op_type *type) {
+  struct ls_wait *wait = &call->wait;
+  if (call->wait_used)
+    wait = ls_op_alloc(L, sizeof *wait);
+  else
+    call->wait_used = true;
+  call->wait_count++;
+  wait->call = call;
+  wait->kind = kind;
+  wait->status = 0;
+  ls_list_init(&wait->link);
+  ls_op_init(L, &wait->op, type);
+  return wait;
+}
+
+bool ls_wait_cancel(struct ls_op *op) {
+  ls_list_remove(&ls_container_of(op, struct ls_wait, op)->link);
+  return true;
+}
+
+void ls_wait_free(struct ls_op *op) {
+  struct ls_wait *wait = ls_container_of(op, struct ls_wait, op);
+  struct ls_call *call = wait->call;
+  free_wait_of(wait);
+  if (call->request == NULL && call->wait_count == 0)
+    pool(call);
+}
+
+static void wake(struct ls_wait *wait, int status) {
+  ls_list_remove(&wait->link);
+  wait->status = status;
+  ls_op_done(&wait->op);
+}
+
+void ls_call_want_body(struct ls_call *call) {
+  if (ls_request_is_open(call->request)) {
+    ls_exchange_want_body(&call->request->exchange);
+    ls_request_touch(call->request);
+  }
+}
+
+void ls_call_took_body(struct ls_call *call) {
+  if (ls_request_is_open(call->request)) {
+    ls_exchange_took_body(&call->request->exchange);
+    ls_request_touch(call->request);
+  }
+}
+
+/* What has not come by the end of the response is thrown away by the connection. */
+bool ls_call_awaits_body(const struct ls_call *call) {
+  return call->request->exchange.body_state == LS_BODY_READING && !call->gone && !is_finished(call);
+}
+
+int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
+  struct ls_exchange *exchange = &call->request->exchange;
+  if (exchange->head.content_length > 0 && (uint64_t)exchange->head.content_length > limit)
+    return LS_ETOOBIG;
+  if (exchange->body.len > 0) {
+    if (ls_buf_append(&call->body, ls_buf_bytes(&exchange->body), exchange->body.len) != 0)
+      return -ENOMEM;
+    ls_buf_consume(&exchange->body, exchange->body.len);
+    ls_call_took_body(call);
+  }
+  if (call->body.len > limit)
+    return LS_ETOOBIG;
+  if (exchange->body_state == LS_BODY_FAILED)
+    return exchange->body_error;
+  if (exchange->body_state == LS_BODY_READING)
+    return ls_call_awaits_body(call) ? 1 : LS_ECLOSED;
+  return 0;
+}
+
+static void look_at_body(struct ls_wait *wait) {
+  struct ls_call *call = wait->call;
+  if (wait->kind == LS_WAIT_CHUNK) {
+    if (call->request->exchange.body.len > 0 || !ls_call_awaits_body(call))
+      wake(wait, 0);
+  } else if (wait->kind == LS_WAIT_BODY) {
+    int status = ls_call_collect_body(call, wait->limit);
+    if (status <= 0)
+      wake(wait, status);
+  }
+}
+
+void ls_call_on_body(struct ls_call *call) {
+  struct ls_list waits;
+  ls_list_init(&waits);
+  ls_list_move(&waits, &call->waits);
+  struct ls_list *link;
+  while ((link = ls_list_shift(&waits)) != NULL) {
+    ls_list_push(&call->waits, link);
+    look_at_body(ls_container_of(link, struct ls_wait, link));
+  }
+}
+
+void ls_call_on_drain(struct ls_call *call) {
+  struct ls_list *next;
+  for (struct ls_list *link = call->waits.next; link != &call->waits; link = next) {
+    next = link->next;
+    struct ls_wait *wait = ls_container_of(link, struct ls_wait, link);
+    if (wait->kind == LS_WAIT_DRAIN)
+      wake(wait, 0);
+  }
+}
+
+void ls_call_on_finish(struct ls_call *call) {
+  if (ls_list_is_empty(&call->waits))
+    return;
+  ls_call_on_drain(call);
+  ls_call_on_body(call);
+}
+
+/* ---- the client leaves ---- */
+
+static int k_close_function(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
+/* Each function has a task of its own, so that one that raises or waits is not in the way of the next. */
+static int l_close_function(lua_State *L) {
+  struct ls_call *call = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->close_ref);
+  lua_rawgeti(L, 2, 1);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, 2, i + 1);
+    lua_rawseti(L, 2, i);
+  }
+  if (count > 1) {
+    ls_call_run_close_functions(call);
+  } else {
+    luaL_unref(L, LUA_REGISTRYINDEX, call->close_ref);
+    call->close_ref = LUA_NOREF;
+  }
+  call->module->rt->running->shield = 0;
+  lua_callk(L, 0, 0, 0, k_close_function);
+  return 0;
+}
+
+/* Shielded until it has begun: a handler that fails because the client has left must not take these along. */
+void ls_call_run_close_functions(struct ls_call *call) {
+  if (call->close_ref == LUA_NOREF)
+    return;
+  struct ls_task *task = ls_task_take(call->module->rt, &call->scope, true);
+  if (task == NULL) {
+    log_call(call, LS_LOG_ERROR, "out of memory: the functions of req:on_close are not called");
+    return;
+  }
+  task->shield = 1;
+  ls_task_start_c(task, l_close_function, call, ls_task_end_logged);
+}
+
+void ls_call_on_gone(struct ls_call *call) {
+  call->gone = true;
+  wake_all(call, LS_ECLOSED);
+  ls_call_run_close_functions(call);
+  if (call->server->cancel_on_close && call->task != NULL)
+    ls_task_cancel(call->task);
+  ls_call_settle(call);
+}
+
+void ls_call_on_half_close(struct ls_call *call) {
+  if (call->server->cancel_on_close && call->task != NULL && !is_finished(call))
+    ls_task_cancel(call->task);
+}

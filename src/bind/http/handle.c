@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "bind/http/impl.h"
+
+/* A field access is one lookup in a table that the __index closure holds; a getter stands there as its address. */
+
+const char ls_http_request_type[] = "luaserve.request";
+const char ls_http_response_type[] = "luaserve.response";
+const char ls_http_headers_type[] = "luaserve.request.headers";
+
+void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, int metatable, int uservalues) {
+  struct ls_call_handle *handle = lua_newuserdatauv(L, sizeof *handle, uservalues);
+  *handle = (struct ls_call_handle){.type = type, .call = call, .generation = call->generation};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, metatable);
+  lua_setmetatable(L, -2);
+}
+
+struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
+  const struct ls_call_handle *handle = lua_touserdata(L, index);
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *handle || handle->type != type)
+    luaL_typeerror(L, index, type);
+  if (handle->generation != handle->call->generation)
+    luaL_error(L, "the request has ended");
+  return handle->call;
+}
+
+/* Upvalues: the table of names, the type's name. */
+static int l_index(lua_State *L) {
+  lua_settop(L, 2);
+  switch (lua_rawget(L, lua_upvalueindex(1))) {
+  case LUA_TLIGHTUSERDATA: {
+    const struct ls_http_field *field = lua_touserdata(L, -1);
+    return field->get(L, ls_http_check(L, 1, lua_touserdata(L, lua_upvalueindex(2))));
+  }
+  default:
+    return 1;
+  }
+}
+
+/* tostring(req), tostring(res) -> "luaserve.request (GET /path)", or "(ended)" where using it raises "the request has
+ * ended" */
+static int l_tostring(lua_State *L) {
+  const struct ls_call_handle *handle = lua_touserdata(L, 1);
+  if (handle->generation != handle->call->generation) {
+    lua_pushfstring(L, "%s (ended)", handle->type);
+  } else {
+    char text[256];
+    ls_call_describe(handle->call, text, sizeof text);
+    lua_pushfstring(L, "%s (%s)", handle->type, text);
+  }
+  return 1;
+}
+
+int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field *fields, const luaL_Reg *metamethods) {
+  lua_newtable(L);
+  lua_newtable(L);
+  for (; fields->name != NULL; fields++) {
+    if (fields->method != NULL)
+      lua_pushcfunction(L, fields->method);
+    else
+      lua_pushlightuserdata(L, (void *)(uintptr_t)fields);
+    lua_setfield(L, -2, fields->name);
+  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)name);
+  lua_pushcclosure(L, l_index, 2);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, l_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, "locked");
+  lua_setfield(L, -2, "__metatable");
+  luaL_setfuncs(L, metamethods, 0);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode) {
+  if (module->json_encode == LUA_NOREF) {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "luaserve.json");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "decode");
+    module->json_decode = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getfield(L, -1, "encode");
+    module->json_encode = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pop(L, 1);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, encode ? module->json_encode : module->json_decode);
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/* http: require "luaserve.http": servers whose handlers are Lua functions. */
+#include "bind/http/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "bind/http/impl.h"
+#include "bind/modules.h"
+#include "bind/shutdown.h"
+#include "script/handle.h"
+#include "script/options.h"
+#include "script/runtime.h"
+
+#define SERVER "luaserve.server"
+
+/* Its address is the module's key in the registry. */
+static const char module_key = 'm';
+
+static struct ls_http_server *check(lua_State *L) {
+  struct ls_http_server **handle = luaL_checkudata(L, 1, SERVER);
+  return *handle;
+}
+
+static struct ls_http_server *check_open(lua_State *L) {
+  struct ls_http_server *server = check(L);
+  if (server == NULL || server->closed || server->closing)
+    luaL_error(L, "the server is closed");
+  return server;
+}
+
+/* ---- events ---- */
+
+static void on_request(struct ls_server *server, struct ls_request *request) {
+  ls_call_start(ls_server_user(server), request);
+}
+
+static void on_body(struct ls_request *request) {
+  if (request->user != NULL)
+    ls_call_on_body(request->user);
+}
+
+static void on_drain(struct ls_request *request) {
+  if (request->user != NULL)
+    ls_call_on_drain(request->user);
+}
+
+static void on_gone(struct ls_request *request) {
+  if (request->user != NULL)
+    ls_call_on_gone(request->user);
+}
+
+static void on_half_close(struct ls_request *request) {
+  if (request->user != NULL)
+    ls_call_on_half_close(request->user);
+}
+
+/* ---- closing ---- */
+
+struct closer {
+  struct ls_op op;
+  struct ls_list link; /* in server->closers */
+};
+
+static int push_closed(lua_State *L, struct ls_op *op) {
+  (void)op;
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+static bool cancel_closer(struct ls_op *op) {
+  ls_list_remove(&ls_container_of(op, struct closer, op)->link);
+  return true;
+}
+
+static void free_closer(struct ls_op *op) {
+  struct closer *closer = ls_container_of(op, struct closer, op);
+  ls_list_remove(&closer->link);
+  free(closer);
+}
+
+static const struct ls_op_type close_type = {
+    .name = "server:close", .push = push_closed, .cancel = cancel_closer, .free = free_closer};
+
+static void free_if_over(struct ls_http_server *server) {
+  if (!server->closed || !server->orphaned)
+    return;
+  ls_server_free(server->server);
+  free(server);
+}
+
+void ls_http_server_settle(struct ls_http_server *server) {
+  struct ls_runtime *rt = server->module->rt;
+  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) || rt->exiting)
+    return;
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, server->self);
+  server->self = LUA_NOREF;
+}
+
+static bool any_listens(const struct ls_http_module *module) {
+  for (const struct ls_list *link = module->servers.next; link != &module->servers; link = link->next)
+    if (ls_container_of(link, struct ls_http_server, link)->listening)
+      return true;
+  return false;
+}
+
+static void tell_closed(struct ls_http_server *server) {
+  struct ls_http_module *module = server->module;
+  struct ls_runtime *rt = module->rt;
+  struct ls_list *link;
+  while ((link = ls_list_shift(&server->closers)) != NULL)
+    ls_op_done(&ls_container_of(link, struct closer, link)->op);
+  ls_http_server_settle(server);
+  if (module->on_shut_down != NULL && !any_listens(module)) {
+    void (*done)(struct ls_runtime * rt) = module->on_shut_down;
+    module->on_shut_down = NULL;
+    done(rt);
+  }
+  ls_loop_drain(rt->loop);
+}
+
+/* An orphan's module may be gone. */
+static void on_closed(struct ls_server *closed) {
+  struct ls_http_server *server = ls_server_user(closed);
+  server->closed = true;
+  ls_list_remove(&server->link);
+  if (server->orphaned)
+    free_if_over(server);
+  else
+    tell_closed(server);
+}
+
+static void begin_close(struct ls_http_server *server, uint64_t grace_ms) {
+  server->closing = true;
+  ls_server_close(server->server, grace_ms);
+}
+
+bool ls_http_shutdown(struct ls_runtime *rt, uint64_t grace_ms, void (*done)(struct ls_runtime *rt)) {
+  lua_rawgetp(rt->L, LUA_REGISTRYINDEX, &module_key);
+  struct ls_http_module *module = lua_touserdata(rt->L, -1);
+  lua_pop(rt->L, 1);
+  if (module == NULL || !any_listens(module))
+    return false;
+  module->on_shut_down = done;
+  for (struct ls_list *link = module->servers.next; link != &module->servers; link = link->next)
+    begin_close(ls_container_of(link, struct ls_http_server, link), grace_ms);
+  return true;
+}
+
+/* server:close([grace] [, callback]) -> true
+ * Async. Stops listening, closes idle connections, lets requests under way be answered (with Connection: close), and
+ * returns when the last connection has closed. What is not over after grace seconds (10; 0: at once) is reset; its
+ * handlers run on and find the client gone. Closing a closed server is harmless; a second call can only shorten the
+ * grace. Raises for a grace that is negative or no number.
+ *   server:close(2.5) */
+static int l_close(lua_State *L) {
+  static const uint64_t default_grace = 10000;
+  int callback_index = lua_isfunction(L, 2) ? 2 : 3;
+  ls_op_check(L, callback_index, "server:close");
+  struct ls_http_server *server = check(L);
+  uint64_t grace = default_grace;
+  if (callback_index == 3 && !lua_isnoneornil(L, 2))
+    grace = ls_check_seconds(L, 2, 0) / 1000000;
+  struct closer *closer = ls_op_alloc(L, sizeof *closer);
+  ls_op_init(L, &closer->op, &close_type);
+  ls_list_init(&closer->link);
+  if (server->closed) {
+    ls_op_done(&closer->op);
+  } else {
+    ls_list_push(&server->closers, &closer->link);
+    begin_close(server, grace);
+  }
+  return ls_op_await(L, &closer->op, callback_index);
+}
+
+/* The last resort, and the way of every server when Lua goes. */
+static int l_gc(lua_State *L) {
+  struct ls_http_server **handle = luaL_checkudata(L, 1, SERVER);
+  struct ls_http_server *server = *handle;
+  if (server == NULL)
+    return 0;
+  *handle = NULL;
+  while (!ls_list_is_empty(&server->calls))
+    ls_call_forsake(ls_container_of(server->calls.next, struct ls_call, link));
+  luaL_unref(L, LUA_REGISTRYINDEX, server->handler);
+  ls_list_remove(&server->link);
+  server->orphaned = true;
+  if (server->closed)
+    free_if_over(server);
+  else
+    ls_server_close(server->server, 0);
+  return 0;
+}
+
+/* <close>: as server:close(0), but waits for nothing.
+ *   local server <close> = http.create_server(handler) */
+static int l_close_now(lua_State *L) {
+  struct ls_http_server *server = check(L);
+  if (!server->closed)
+    begin_close(server, 0);
+  return 0;
+}
+
+/* ---- methods ---- */
+
+static void describe_address(const struct ls_listen_options *options, char *text, size_t size) {
+  if (options->path != NULL)
+    snprintf(text, size, "%s", options->path);
+  else if (options->host == NULL)
+    snprintf(text, size, "*:%d", options->port);
+  else
+    snprintf(text, size, strchr(options->host, ':') != NULL ? "[%s]:%d" : "%s:%d", options->host, options->port);
+}
+
+static struct ls_listen_options check_listen_options(lua_State *L) {
+  static const char *const known[] = {"host", "port", "path", "backlog", NULL};
+  struct ls_listen_options options = {0};
+  if (lua_type(L, 2) == LUA_TNUMBER) {
+    lua_Integer port = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, port >= 0 && port <= 65535, 2, "a port is from 0 to 65535");
+    options.port = (int)port;
+    return options;
+  }
+  luaL_checktype(L, 2, LUA_TTABLE);
+  ls_options_check(L, 2, "server:listen", known);
+  options.host = ls_option_string(L, 2, "host", NULL);
+  options.path = ls_option_string(L, 2, "path", NULL);
+  options.port = (int)ls_option_integer(L, 2, "port", 0, 65535, 0);
+  options.backlog = (int)ls_option_integer(L, 2, "backlog", 1, 65535, 0);
+  if (options.path != NULL && options.host != NULL)
+    luaL_error(L, "server:listen: either path, or host and port");
+  return options;
+}
+
+/* server:listen(port | options) -> server; or nil, message, code
+ * Starts to accept connections; may be called several times, for several addresses. A running server keeps the process
+ * alive (see unref).
+ *   port      0 to 65535; 0: one that is free, which server:address() tells. On all addresses, IPv6 and IPv4
+ *   host      the address or the name to listen on
+ *   path      a unix socket instead of host and port; a file left by a dead server is replaced
+ *   backlog   connections that the kernel holds until they are accepted (the option of create_server)
+ * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOENT (the folder of a path), EMFILE. Raises for options that make no
+ * sense
+ * and when the server is closed.
+ *   assert(server:listen { host = "127.0.0.1", port = 8080 }) */
+static int l_listen(lua_State *L) {
+  struct ls_http_server *server = check_open(L);
+  struct ls_listen_options options = check_listen_options(L);
+  if (server->self == LUA_NOREF) {
+    lua_pushvalue(L, 1);
+    server->self = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  int status = ls_server_listen(server->server, &options);
+  if (status != 0) {
+    if (!server->listening) {
+      luaL_unref(L, LUA_REGISTRYINDEX, server->self);
+      server->self = LUA_NOREF;
+    }
+    char address[512];
+    describe_address(&options, address, sizeof address);
+    return ls_push_failure(L, status, "listen %s", address);
+  }
+  if (!server->listening)
+    server->is_unix = options.path != NULL;
+  server->listening = true;
+  ls_shutdown_watch(server->module->rt);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* server:address() -> { host =, port = } | { path = } | nil
+ * Where it listens (the first address, where there are several), fit for net.connect. nil before listen and after
+ * close. */
+static int l_address(lua_State *L) {
+  struct ls_http_server *server = check(L);
+  char text[256];
+  int port = 0;
+  if (server->closed || server->closing || ls_server_address(server->server, 0, text, sizeof text, &port) != 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, server->is_unix ? "path" : "host");
+  if (!server->is_unix) {
+    lua_pushinteger(L, port);
+    lua_setfield(L, -2, "port");
+  }
+  return 1;
+}
+
+/* server:connections() -> integer
+ * Open connections, idle ones too. */
+static int l_connections(lua_State *L) {
+  struct ls_http_server *server = check(L);
+  lua_pushinteger(L, server->closed ? 0 : (lua_Integer)ls_server_connections(server->server));
+  return 1;
+}
+
+static int set_ref(lua_State *L, bool ref) {
+  struct ls_http_server *server = check(L);
+  if (!server->closed)
+    ls_server_set_ref(server->server, ref);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* server:ref() -> server. Its listening keeps the process alive, as it does at first. */
+static int l_ref(lua_State *L) {
+  return set_ref(L, true);
+}
+
+/* server:unref() -> server. The process may end while it listens. */
+static int l_unref(lua_State *L) {
+  return set_ref(L, false);
+}
+
+/* tostring(server) -> "http server (127.0.0.1:8080)", "(/run/app.sock)", "(not listening)" or "(closed)" */
+static int l_tostring(lua_State *L) {
+  struct ls_http_server *server = check(L);
+  char text[256];
+  int port = 0;
+  if (server->closed || server->closing)
+    lua_pushliteral(L, "http server (closed)");
+  else if (ls_server_address(server->server, 0, text, sizeof text, &port) != 0)
+    lua_pushliteral(L, "http server (not listening)");
+  else if (server->is_unix)
+    lua_pushfstring(L, "http server (%s)", text);
+  else
+    lua_pushfstring(L, strchr(text, ':') != NULL ? "http server ([%s]:%d)" : "http server (%s:%d)", text, port);
+  return 1;
+}
+
+/* ---- making one ---- */
+
+static void read_options(lua_State *L, int index, struct ls_server_options *options, struct ls_http_server *server) {
+  static const char *const known[] = {"header_timeout",
+                                      "body_timeout",
+                                      "keep_alive_timeout",
+                                      "write_timeout",
+                                      "max_url",
+                                      "max_header_bytes",
+                                      "max_headers",
+                                      "max_body",
+                                      "max_connections",
+                                      "max_requests",
+                                      "backlog",
+                                      "handler_timeout",
+                                      "cancel_on_close",
+                                      NULL};
+  ls_options_check(L, index, "create_server", known);
+  struct ls_http_limits *limits = &options->limits;
+  options->header_timeout = ls_option_seconds(L, index, "header_timeout", options->header_timeout);
+  options->body_timeout = ls_option_seconds(L, index, "body_timeout", options->body_timeout);
+  options->keep_alive_timeout = ls_option_seconds(L, index, "keep_alive_timeout", options->keep_alive_timeout);
+  options->write_timeout = ls_option_seconds(L, index, "write_timeout", options->write_timeout);
+  limits->max_url = (uint32_t)ls_option_integer(L, index, "max_url", 1, 1 << 20, limits->max_url);
+  limits->max_header_bytes =
+      (uint32_t)ls_option_integer(L, index, "max_header_bytes", 1, 1 << 24, limits->max_header_bytes);
+  limits->max_headers = (uint32_t)ls_option_integer(L, index, "max_headers", 1, 10000, limits->max_headers);
+  limits->max_body =
+      (uint64_t)ls_option_integer(L, index, "max_body", 0, LUA_MAXINTEGER, (lua_Integer)limits->max_body);
+  limits->max_requests = (uint32_t)ls_option_integer(L, index, "max_requests", 0, UINT32_MAX, limits->max_requests);
+  options->max_connections =
+      (uint32_t)ls_option_integer(L, index, "max_connections", 0, UINT32_MAX, options->max_connections);
+  options->backlog = (int)ls_option_integer(L, index, "backlog", 1, 65535, options->backlog);
+  server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);
+  server->cancel_on_close = ls_option_boolean(L, index, "cancel_on_close", false);
+}
+
+static void note_where(lua_State *L, int handler, char *where, size_t size) {
+  lua_Debug info;
+  if (lua_type(L, handler) != LUA_TFUNCTION) {
+    snprintf(where, size, "a callable %s", luaL_typename(L, handler));
+    return;
+  }
+  lua_pushvalue(L, handler);
+  lua_getinfo(L, ">S", &info);
+  if (*info.what == 'C')
+    snprintf(where, size, "a C function");
+  else
+    snprintf(where, size, "%s:%d", info.short_src, info.linedefined);
+}
+
+/* An app is a table that can be called. */
+static bool is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index))
+    return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* http.create_server([options,] handler) -> server
+ * A server that calls handler(req, res) in a task of its own for every request; handler is a function or an object that
+ * can be called. Nothing is open before server:listen. Times are seconds, false or 0: none. Sizes are bytes.
+ *   header_timeout      10     for a whole request head, from its first byte (of the first: from the connection)
+ *   body_timeout        30     between two reads of a body that the handler waits for
+ *   keep_alive_timeout  15     idle, between requests
+ *   write_timeout       30     between two writes that made progress
+ *   handler_timeout     false  for the handler and what it started; then 504 and they are cancelled
+ *   max_url             8192   request target; over it 414
+ *   max_header_bytes    16384  header fields in all; over it 431. Chunk extensions and trailers have as much
+ *   max_headers         100    header fields; over it 431
+ *   max_body            1 MiB  request body; over it 413: at once where Content-Length says so, else req:body() fails
+ *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
+ *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed
+ *   backlog             0      see listen; 0: as many as the system allows
+ *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close
+ * An error of the handler is answered 500 and logged; where its request body had failed before (too large, too slow,
+ * broken), 413, 408 or 400. A handler that ends without an answer, and without res:later(), is answered 500. If some of
+ * the response has left by then the connection is reset, so that the client can tell.
+ * Raises for unknown or mistyped options.
+ *   http.create_server({ max_body = 10 << 20 }, function(req, res) res:send("hello") end):listen(8080) */
+static int l_create_server(lua_State *L) {
+  static const struct ls_handler handler = {.on_request = on_request,
+                                            .on_body = on_body,
+                                            .on_drain = on_drain,
+                                            .on_gone = on_gone,
+                                            .on_half_close = on_half_close,
+                                            .on_closed = on_closed};
+  if (is_callable(L, 1)) {
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    lua_insert(L, 1);
+  }
+  if (!is_callable(L, 2))
+    luaL_typeerror(L, 2, "function");
+  struct ls_http_server draft = {.module = lua_touserdata(L, lua_upvalueindex(1)), .self = LUA_NOREF};
+  struct ls_server_options options;
+  ls_server_options_init(&options);
+  read_options(L, 1, &options, &draft);
+  note_where(L, 2, draft.where, sizeof draft.where);
+  struct ls_http_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  luaL_setmetatable(L, SERVER);
+  lua_pushvalue(L, 2);
+  draft.handler = luaL_ref(L, LUA_REGISTRYINDEX);
+  struct ls_http_server *server = malloc(sizeof *server);
+  if (server != NULL) {
+    *server = draft;
+    ls_list_init(&server->link);
+    ls_list_init(&server->calls);
+    ls_list_init(&server->closers);
+    server->server = ls_server_new(server->module->rt->loop, &options, &handler, server);
+  }
+  if (server == NULL || server->server == NULL) {
+    free(server);
+    luaL_unref(L, LUA_REGISTRYINDEX, draft.handler);
+    return luaL_error(L, "not enough memory");
+  }
+  *handle = server;
+  ls_list_push(&server->module->servers, &server->link);
+  return 1;
+}
+
+/* ---- the module ---- */
+
+/* The pooled calls. */
+static int l_module_gc(lua_State *L) {
+  struct ls_http_module *module = lua_touserdata(L, 1);
+  struct ls_list *link;
+  while (module->rt != NULL && (link = ls_list_shift(&module->idle_calls)) != NULL)
+    free(ls_container_of(link, struct ls_call, link));
+  return 0;
+}
+
+static struct ls_http_module *push_module(lua_State *L) {
+  struct ls_http_module *module = lua_newuserdatauv(L, sizeof *module, 0);
+  *module = (struct ls_http_module){.rt = ls_runtime_of(L), .json_encode = LUA_NOREF, .json_decode = LUA_NOREF};
+  ls_list_init(&module->idle_calls);
+  ls_list_init(&module->servers);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_module_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1); /* registered for good: pooled calls must outlive every req and res */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+  module->request_type = ls_http_make_request_type(L);
+  module->response_type = ls_http_make_response_type(L);
+  module->headers_type = ls_http_make_headers_type(L);
+  return module;
+}
+
+int luaopen_luaserve_http(lua_State *L) {
+  static const luaL_Reg methods[] = {
+      {"listen", l_listen}, {"close", l_close}, {"address", l_address}, {"connections", l_connections}, {"ref", l_ref},
+      {"unref", l_unref},   {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__gc", l_gc}, {"__close", l_close_now}, {"__tostring", l_tostring}, {NULL, NULL}};
+  ls_handle_type(L, SERVER, methods, metamethods);
+  lua_newtable(L);
+  push_module(L);
+  lua_pushcclosure(L, l_create_server, 1);
+  lua_setfield(L, -2, "create_server");
+  return 1;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* impl: what the files of luaserve.http share.
+ *
+ * A call is one request in the hands of Lua: the task that runs the handler, the scope of what it starts, the waits for
+ * body bytes and for a slow client. Its memory is pooled by the module and never freed while Lua lives, because req and
+ * res (fresh userdata each time) that a handler kept point to it; the generation tells them that their request is over.
+ * A call ends when the handler has ended, its scope is empty, and the response is complete or the client has left. */
+#ifndef LS_BIND_HTTP_IMPL_H
+#define LS_BIND_HTTP_IMPL_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "loop/file.h"
+#include "loop/timer.h"
+#include "script/op.h"
+#include "script/scope.h"
+#include "server/request.h"
+#include "server/server.h"
+
+struct ls_call;
+struct ls_runtime;
+struct ls_task;
+
+/* The module's state: one userdata in the registry, made before anything that has a finalizer of this module, so that
+ * its own runs last. */
+struct ls_http_module {
+  struct ls_runtime *rt;
+  struct ls_list idle_calls;
+  struct ls_list servers;                        /* ls_http_server.link: that have not closed */
+  void (*on_shut_down)(struct ls_runtime *rt);   /* the caller of ls_http_shutdown waits for the last of them */
+  int request_type, response_type, headers_type; /* registry references of the metatables */
+  int json_encode, json_decode;                  /* the same of luaserve.json's functions; LUA_NOREF before first use */
+  struct ls_file_cache files;
+};
+
+/* A server, behind its userdata: lives until it has closed, its calls have ended and the userdata is gone. */
+struct ls_http_server {
+  struct ls_list link; /* in module->servers */
+  struct ls_http_module *module;
+  struct ls_server *server;
+  struct ls_list calls;   /* ls_call.link */
+  struct ls_list closers; /* waits of server:close */
+  uint64_t handler_timeout;
+  int handler; /* registry reference; LUA_NOREF once the userdata is gone */
+  int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
+  bool cancel_on_close;
+  bool is_unix;
+  bool listening;
+  bool closing;
+  bool closed;                 /* on_closed has come */
+  bool orphaned;               /* the userdata is gone */
+  char where[LUA_IDSIZE + 16]; /* the handler's definition: "app.lua:12" */
+};
+
+/* The server has closed or a call has ended: lets the userdata go when both is so. Handlers may outlive the server's
+ * connections, and need it until they have ended. */
+void ls_http_server_settle(struct ls_http_server *server);
+
+/* ---- waits ---- */
+
+enum ls_wait_kind { LS_WAIT_BODY, LS_WAIT_CHUNK, LS_WAIT_DRAIN };
+
+struct ls_wait {
+  struct ls_op op;
+  struct ls_list link; /* in call->waits */
+  struct ls_call *call;
+  enum ls_wait_kind kind;
+  int status;     /* what it ended with */
+  uint64_t limit; /* LS_WAIT_BODY */
+};
+
+/* ---- calls ---- */
+
+enum ls_body_use { LS_BODY_UNUSED, LS_BODY_WHOLE, LS_BODY_CHUNKS };
+
+struct ls_call {
+  struct ls_list link; /* in server->calls, or the module's pool */
+  struct ls_scope scope;
+  struct ls_http_module *module;
+  struct ls_http_server *server;
+  struct ls_request *request; /* NULL once the call has ended */
+  uint64_t generation;
+  struct ls_task *task; /* that runs the handler; NULL once it has ended */
+  struct ls_timer timer;
+  struct ls_list waits;
+  struct ls_wait wait; /* the first one needs no memory of its own */
+  bool wait_used;
+  unsigned wait_count; /* not freed yet: the call is not pooled before */
+  struct ls_buf body;  /* collected for req:body() */
+  enum ls_body_use body_use;
+  int body_ref;  /* the whole body as a string */
+  int close_ref; /* a table of functions */
+  bool later, gone;
+};
+
+/* Makes a call of the request and starts its task; answers 503 where memory is short. */
+void ls_call_start(struct ls_http_server *server, struct ls_request *request);
+
+void ls_call_on_body(struct ls_call *call);
+void ls_call_on_drain(struct ls_call *call);
+/* The response is complete: nobody will take what its writers and body readers wait for. */
+void ls_call_on_finish(struct ls_call *call);
+void ls_call_on_gone(struct ls_call *call);
+void ls_call_on_half_close(struct ls_call *call);
+
+/* The response may be complete now: ends the call if nothing else is left of it. The last thing done with it. */
+void ls_call_settle(struct ls_call *call);
+
+/* Runs the functions of req:on_close in a task of the call's scope. */
+void ls_call_run_close_functions(struct ls_call *call);
+
+/* Lua is going away: lets go of the request and of everything that waits. */
+void ls_call_forsake(struct ls_call *call);
+
+/* "GET /path" for log lines. */
+void ls_call_describe(const struct ls_call *call, char *text, size_t size);
+
+/* A wait for the running task, not awaited yet. Raises when memory is short. */
+struct ls_wait *ls_wait_new(lua_State *L, struct ls_call *call, enum ls_wait_kind kind, const struct ls_op_type *type);
+/* For the ls_op_type of every kind. */
+bool ls_wait_cancel(struct ls_op *op);
+void ls_wait_free(struct ls_op *op);
+
+/* Asks for the body, if the client is still there to send it. */
+void ls_call_want_body(struct ls_call *call);
+/* Bytes were consumed from the exchange's body. */
+void ls_call_took_body(struct ls_call *call);
+
+/* Whether more of the body may come. */
+bool ls_call_awaits_body(const struct ls_call *call);
+
+/* Looks what has come of the body: 0: complete in call->body; 1: more to come; or a negative code. */
+int ls_call_collect_body(struct ls_call *call, uint64_t limit);
+
+/* ---- req and res ---- */
+
+struct ls_call_handle {
+  const char *type; /* one of the names below: by address */
+  struct ls_call *call;
+  uint64_t generation;
+};
+
+extern const char ls_http_request_type[];
+extern const char ls_http_response_type[];
+extern const char ls_http_headers_type[];
+
+void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, int metatable, int uservalues);
+
+/* The call of the userdata at index; raises for another value, and when the request has ended. */
+struct ls_call *ls_http_check(lua_State *L, int index, const char *type);
+
+/* One name of an __index: a getter, or else a method. */
+struct ls_http_field {
+  const char *name;
+  int (*get)(lua_State *L, struct ls_call *call); /* pushes one value; the userdata is at index 1 */
+  lua_CFunction method;
+};
+
+/* Makes a metatable whose __index is fields, with the given metamethods; returns its registry reference. */
+int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field *fields, const luaL_Reg *metamethods);
+
+int ls_http_make_request_type(lua_State *L);
+int ls_http_make_headers_type(lua_State *L);
+int ls_http_make_response_type(lua_State *L);
+
+/* Methods of req that stand in body.c. */
+int ls_http_l_body(lua_State *L);
+int ls_http_l_json(lua_State *L);
+int ls_http_l_form(lua_State *L);
+int ls_http_l_chunks(lua_State *L);
+
+/* Pushes luaserve.json's encode or decode. */
+void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* response: res: the answer. After the client has left nothing here raises: what sends returns nil, "closed",
+ * "ECLOSED". */
+#include <string.h>
+
+#include "base/error.h"
+#include "bind/http/impl.h"
+#include "bind/http/send_file.h"
+#include "server/response.h"
+
+static struct ls_call *check(lua_State *L) {
+  return ls_http_check(L, 1, ls_http_response_type);
+}
+
+static struct ls_slice check_slice(lua_State *L, int index) {
+  size_t len;
+  const char *text = luaL_checklstring(L, index, &len);
+  return ls_slice(text, len);
+}
+
+static bool is_head_sent(const struct ls_call *call) {
+  return call->request->exchange.response_state != LS_RESPONSE_NONE;
+}
+
+static bool is_finished(const struct ls_call *call) {
+  return call->request->exchange.response_state == LS_RESPONSE_FINISHED;
+}
+
+/* ---- results ---- */
+
+static int push_closed(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "closed");
+  lua_pushliteral(L, "ECLOSED");
+  return 3;
+}
+
+int ls_http_push_sent(lua_State *L, int status) {
+  switch (status) {
+  case LS_ECLOSED:
+    return push_closed(L);
+  case LS_ESTATE:
+    return luaL_error(L, "the response has been sent already");
+  case LS_EHEADER:
+    return luaL_error(L, "invalid value for header 'content-length'");
+  case -EINVAL:
+    return luaL_error(L, "a response cannot have this status");
+  case -ENOMEM:
+    return luaL_error(L, "not enough memory");
+  default:
+    lua_pushboolean(L, true);
+    return 1;
+  }
+}
+
+/* As ls_http_push_sent, after writing len bytes or (-1) the end. */
+static int push_written(lua_State *L, const struct ls_call *call, int status, int64_t len) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  if (status != LS_ELENGTH)
+    return ls_http_push_sent(L, status);
+  lua_Integer promised = (lua_Integer)exchange->response_length;
+  lua_Integer sent = promised - (lua_Integer)exchange->response_left;
+  if (len >= 0)
+    return luaL_error(L, "%I bytes after %I are more body than the content-length of %I says", (LUAI_UACINT)len,
+                      (LUAI_UACINT)sent, (LUAI_UACINT)promised);
+  return luaL_error(L, "the body ends after %I bytes, its content-length is %I", (LUAI_UACINT)sent,
+                    (LUAI_UACINT)promised);
+}
+
+/* The results first, because the call may end with the response. */
+static int finish(lua_State *L, struct ls_call *call, int status) {
+  int results = push_written(L, call, status, -1);
+  ls_call_on_finish(call);
+  ls_call_settle(call);
+  return results;
+}
+
+/* ---- headers ---- */
+
+static int raise_header(lua_State *L, int status, struct ls_slice name) {
+  if (status != LS_EHEADER)
+    return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, name.ptr, name.len);
+  if (!ls_field_name_is_valid(name))
+    return luaL_error(L, "invalid header name '%s'", lua_tostring(L, -1));
+  return luaL_error(L, "invalid value for header '%s': it contains CR, LF, NUL or another control character",
+                    lua_tostring(L, -1));
+}
+
+static void set_header(lua_State *L, struct ls_call *call, struct ls_slice name, struct ls_slice value) {
+  int status = ls_headers_set(&call->request->headers, name, value);
+  if (status != 0)
+    raise_header(L, status, name);
+}
+
+static struct ls_call *check_unsent(lua_State *L) {
+  struct ls_call *call = check(L);
+  if (is_head_sent(call) && !call->gone)
+    luaL_error(L, "the headers have been sent already");
+  return call;
+}
+
+/* res:set(name, value) -> res
+ * Sets a header field, in place of all of that name. value: a string or number. Transfer-Encoding is ignored,
+ * Content-Length is a promise for res:write (res:send knows better), Connection: close closes.
+ * Raises for CR, LF, NUL and other control characters, for a name that is no token, and once the head has been sent.
+ *   res:set("cache-control", "no-store"):set("x-id", 7) */
+static int l_set(lua_State *L) {
+  struct ls_call *call = check_unsent(L);
+  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
+  set_header(L, call, name, value);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* res:add(name, value) -> res. As set, beside those of that name: for Set-Cookie. */
+static int l_add(lua_State *L) {
+  struct ls_call *call = check_unsent(L);
+  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
+  int status = ls_headers_add(&call->request->headers, name, value);
+  if (status != 0)
+    return raise_header(L, status, name);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* res:remove(name) -> res. Removes all fields of that name. Raises once the head has been sent. */
+static int l_remove(lua_State *L) {
+  struct ls_call *call = check_unsent(L);
+  ls_headers_remove(&call->request->headers, check_slice(L, 2));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* res:get(name) -> string or nil. What was set, repeated fields joined by ", ". */
+static int l_get(lua_State *L) {
+  struct ls_call *call = check(L);
+  const struct ls_headers *headers = &call->request->headers;
+  struct ls_slice name = check_slice(L, 2);
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  bool found = false;
+  for (int i = ls_headers_find(headers, name, 0); i >= 0; i = ls_headers_find(headers, name, (uint32_t)i + 1)) {
+    struct ls_slice value = ls_headers_value(headers, (uint32_t)i);
+    if (found)
+      luaL_addstring(&buffer, ", ");
+    luaL_addlstring(&buffer, value.ptr, value.len);
+    found = true;
+  }
+  luaL_pushresult(&buffer);
+  if (!found)
+    lua_pushnil(L);
+  return 1;
+}
+
+void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) {
+  static const struct ls_slice name = {"content-type", 12};
+  if (ls_headers_find(&call->request->headers, name, 0) < 0)
+    set_header(L, call, name, ls_slice_of(type));
+}
+
+/* ---- status ---- */
+
+static int check_status(lua_State *L, int index, int least) {
+  int exact;
+  lua_Integer status = lua_tointegerx(L, index, &exact);
+  if (!exact || lua_type(L, index) != LUA_TNUMBER)
+    return luaL_error(L, "the status must be an integer, not %s", luaL_tolstring(L, index, NULL));
+  if (status < least || status > 599)
+    return luaL_error(L, "the status must be from %d to 599, not %I", least, (LUAI_UACINT)status);
+  return (int)status;
+}
+
+/* res.status -> integer: what was or will be sent; 200 at first */
+static int get_status(lua_State *L, struct ls_call *call) {
+  lua_pushinteger(L, call->request->status);
+  return 1;
+}
+
+/* res.headers_sent -> whether the response has been begun: its status and fields cannot change */
+static int get_headers_sent(lua_State *L, struct ls_call *call) {
+  lua_pushboolean(L, is_head_sent(call));
+  return 1;
+}
+
+/* res.finished -> whether the response is complete */
+static int get_finished(lua_State *L, struct ls_call *call) {
+  lua_pushboolean(L, is_finished(call));
+  return 1;
+}
+
+/* res.status = integer, 100 to 599; any other name raises, so does a status once the head has been sent. */
+static int l_newindex(lua_State *L) {
+  check(L);
+  const char *name = luaL_checkstring(L, 2);
+  if (strcmp(name, "status") != 0)
+    return luaL_error(L, "res.%s cannot be set; req.locals is the place for a request's own values", name);
+  int status = check_status(L, 3, 100);
+  check_unsent(L)->request->status = status;
+  return 0;
+}
+
+/* ---- writing ---- */
+
+/* res:write_head(status [, headers]) -> true; or nil, "closed", "ECLOSED"
+ * Begins the response; headers ({ name = value }) are set first. Without a Content-Length the body goes in chunks (to
+ * the end of the connection for HTTP/1.0). A status of 1xx is an interim response and leaves the response as it was;
+ * its headers go with it. 101 is refused. Raises when the head has been sent already.
+ *   res:write_head(103, { link = "</style.css>; rel=preload" }) */
+static int l_write_head(lua_State *L) {
+  struct ls_call *call = check(L);
+  int status = check_status(L, 2, 100);
+  if (!lua_isnoneornil(L, 3))
+    luaL_checktype(L, 3, LUA_TTABLE);
+  if (call->gone)
+    return push_closed(L);
+  if (is_head_sent(call))
+    return luaL_error(L, "the headers have been sent already");
+  if (lua_istable(L, 3)) {
+    lua_pushnil(L);
+    while (lua_next(L, 3) != 0) {
+      luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 3, "header names must be strings");
+      set_header(L, call, check_slice(L, -2), check_slice(L, -1));
+      lua_pop(L, 1);
+    }
+  }
+  int before = call->request->status;
+  call->request->status = status;
+  int result = ls_response_begin(call->request, -1);
+  if (status < 200) {
+    call->request->status = before;
+    ls_headers_clear(&call->request->headers);
+  }
+  return ls_http_push_sent(L, result);
+}
+
+static int push_drained(lua_State *L, struct ls_op *op) {
+  struct ls_wait *wait = ls_container_of(op, struct ls_wait, op);
+  return ls_http_push_sent(L, wait->status);
+}
+
+static const struct ls_op_type write_type = {
+    .name = "res:write", .push = push_drained, .cancel = ls_wait_cancel, .free = ls_wait_free};
+
+/* res:write(chunk [, callback]) -> true; or nil, "closed", "ECLOSED"
+ * Async. Sends a piece of the body, after the head where that has not been sent; waits while the client does not take
+ * what was written before. The result does not say that the client has it. Raises after the end, and for more than
+ * Content-Length promised.
+ *   for line in io.lines(path) do if not res:write(line .. "\n") then break end end */
+static int l_write(lua_State *L) {
+  ls_op_check(L, 3, "res:write");
+  struct ls_call *call = check(L);
+  struct ls_slice chunk = check_slice(L, 2);
+  if (call->gone)
+    return push_closed(L);
+  int status = ls_response_write(call->request, chunk.ptr, chunk.len);
+  bool misused = status < 0 && status != LS_ECLOSED;
+  if (misused || (status != 1 && !lua_isfunction(L, 3)))
+    return push_written(L, call, status, (int64_t)chunk.len);
+  struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type);
+  wait->status = status == 1 ? 0 : status;
+  if (status == 1)
+    ls_list_push(&call->waits, &wait->link);
+  else
+    ls_op_done(&wait->op);
+  return ls_op_await(L, &wait->op, 3);
+}
+
+/* ---- the whole answer ---- */
+
+static int answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
+  return finish(L, call, ls_response_send(call->request, body));
+}
+
+/* res:finish([chunk]) -> true; or nil, "closed", "ECLOSED"
+ * The end of the response, after a last piece; without res:write before, the whole answer. Raises when it was complete
+ * already; also where less was written than Content-Length promised, and the connection is reset. */
+static int l_finish(lua_State *L) {
+  struct ls_call *call = check(L);
+  bool has_chunk = !lua_isnoneornil(L, 2);
+  struct ls_slice chunk = has_chunk ? check_slice(L, 2) : ls_slice("", 0);
+  if (call->gone)
+    return push_closed(L);
+  if (has_chunk && !is_head_sent(call))
+    return answer(L, call, chunk);
+  int status = has_chunk ? ls_response_write(call->request, chunk.ptr, chunk.len) : 0;
+  if (status < 0)
+    return push_written(L, call, status, (int64_t)chunk.len);
+  return finish(L, call, ls_response_finish(call->request));
+}
+
+/* (body) or (status, body): takes the status and leaves the body at index 2. */
+static void take_status(lua_State *L, struct ls_call *call, const char *name) {
+  int count = lua_gettop(L) - 1;
+  if (count <= 1) {
+    lua_settop(L, 2);
+    return;
+  }
+  if (count > 2 || !lua_isinteger(L, 2))
+    luaL_error(L,
+               "res:%s takes a body, or a status (an integer) and a body, not (%s, %s%s): did a call that returns "
+               "several values, such as nil and a message, stand there? Parentheses around it keep the first",
+               name, luaL_typename(L, 2), luaL_typename(L, 3), count > 2 ? ", ..." : "");
+  int status = check_status(L, 2, 200);
+  if (!is_head_sent(call))
+    call->request->status = status;
+  lua_remove(L, 2);
+}
+
+static void check_unanswered(lua_State *L, struct ls_call *call) {
+  if (is_finished(call))
+    luaL_error(L, "the response has been sent already");
+  if (is_head_sent(call))
+    luaL_error(L, "the response has been begun already: go on with res:write and res:finish");
+}
+
+/* res:send([status,] body) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer: a string or number, or nil for no body. Content-Type is text/plain; charset=utf-8 unless set.
+ * Raises
+ * for more values than that (a call that returned nil, message stood there), for a table, and when the response has
+ * been
+ * begun or sent already.
+ *   res:send(404, "no such page") */
+static int l_send(lua_State *L) {
+  struct ls_call *call = check(L);
+  take_status(L, call, "send");
+  int type = lua_type(L, 2);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TNIL)
+    return luaL_error(L, "res:send takes a string, not a %s%s", luaL_typename(L, 2),
+                      type == LUA_TTABLE ? "; for tables there is res:json" : "");
+  if (call->gone)
+    return push_closed(L);
+  check_unanswered(L, call);
+  struct ls_slice body = type == LUA_TNIL ? ls_slice("", 0) : check_slice(L, 2);
+  if (body.len > 0)
+    ls_http_default_type(L, call, "text/plain; charset=utf-8");
+  return answer(L, call, body);
+}
+
+/* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer, encoded by json.encode. Raises what cannot be encoded; and as send.
+ *   res:json(201, { id = 7 }) */
+static int l_json(lua_State *L) {
+  struct ls_call *call = check(L);
+  if (lua_gettop(L) == 1)
+    return luaL_error(L, "res:json needs a value");
+  take_status(L, call, "json");
+  if (call->gone)
+    return push_closed(L);
+  check_unanswered(L, call);
+  ls_http_push_json(L, call->module, true);
+  lua_pushvalue(L, 2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+    return lua_isstring(L, 3) ? luaL_error(L, "res:json: %s", lua_tostring(L, 3)) : lua_error(L);
+  call = check(L); /* metamethods have run: the request may have ended */
+  ls_http_default_type(L, call, "application/json");
+  return answer(L, call, check_slice(L, 3));
+}
+
+/* res:redirect([status,] url) -> true; or nil, "closed", "ECLOSED"
+ * The whole answer: Location and no body. status: 300 to 399, 302 unless given. The url is sent as it is. Raises for
+ * control characters in it; and as send. */
+static int l_redirect(lua_State *L) {
+  struct ls_call *call = check(L);
+  int status = 302;
+  if (lua_gettop(L) > 2) {
+    status = check_status(L, 2, 300);
+    luaL_argcheck(L, status < 400, 2, "a redirection has a status from 300 to 399");
+    lua_remove(L, 2);
+  }
+  struct ls_slice url = check_slice(L, 2);
+  if (call->gone)
+    return push_closed(L);
+  check_unanswered(L, call);
+  set_header(L, call, ls_slice_of("location"), url);
+  call->request->status = status;
+  return answer(L, call, ls_slice("", 0));
+}
+
+/* ---- later ---- */
+
+/* The finalizer of a sentinel that only res refers to: nobody can answer any more. */
+static int l_abandoned(lua_State *L) {
+  const struct ls_call_handle *handle = lua_touserdata(L, 1);
+  struct ls_call *call = handle->call;
+  if (handle->generation == call->generation) {
+    call->later = false;
+    ls_call_settle(call);
+  }
+  return 0;
+}
+
+/* res:later() -> res
+ * The answer comes after the handler has ended: from a callback, a timer, another request that was given res. If res is
+ * collected unanswered the client gets 500; handler_timeout goes on. If the client leaves, res stays valid and its
+ * methods
+ * return nil, "closed", "ECLOSED".
+ *   waiting[#waiting + 1] = res:later() */
+static int l_later(lua_State *L) {
+  struct ls_call *call = check(L);
+  lua_settop(L, 1);
+  if (call->later)
+    return 1;
+  struct ls_call_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = (struct ls_call_handle){.call = call, .generation = call->generation};
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_abandoned);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_setiuservalue(L, 1, 1);
+  call->later = true;
+  return 1;
+}
+
+int ls_http_make_response_type(lua_State *L) {
+  static const struct ls_http_field fields[] = {
+      {"status", get_status, NULL},
+      {"headers_sent", get_headers_sent, NULL},
+      {"finished", get_finished, NULL},
+      {"set", NULL, l_set},
+      {"add", NULL, l_add},
+      {"get", NULL, l_get},
+      {"remove", NULL, l_remove},
+      {"write_head", NULL, l_write_head},
+      {"write", NULL, l_write},
+      {"finish", NULL, l_finish},
+      {"send", NULL, l_send},
+      {"json", NULL, l_json},
+      {"redirect", NULL, l_redirect},
+      {"send_file", NULL, ls_http_l_send_file},
+      {"later", NULL, l_later},
+      {NULL, NULL, NULL},
+  };
+  static const luaL_Reg metamethods[] = {{"__newindex", l_newindex}, {NULL, NULL}};
+  return ls_http_make_type(L, ls_http_response_type, fields, metamethods);
+}

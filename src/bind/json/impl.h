@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* impl: what the files of the JSON codec share: the work buffer, the options, the number conversions, and the scan
+ * for bytes that need a closer look. For json*.c only. */
+#ifndef LS_BIND_JSON_IMPL_H
+#define LS_BIND_JSON_IMPL_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+  LS_JSON_DEFAULT_DEPTH = 128,
+  LS_JSON_MAX_DEPTH = 1000, /* bounds the C stack: each level is one small C frame */
+  LS_JSON_MAX_INDENT = 16,
+  LS_JSON_KEEP = 64 * 1024, /* a work buffer over this size is freed after the call */
+  LS_JSON_NUMBER_SIZE = 40, /* room for any number as text */
+};
+
+/* The work buffer of one Lua state, a userdata that is upvalue 1 of encode and decode: a Lua error can never leak it,
+ * and a steady stream of calls does not allocate. It also knows the identities that mark values. */
+struct ls_json_box {
+  char *data;
+  size_t len;
+  size_t cap;
+  bool busy;            /* an encode is writing, or was left by an error: take another box (ls_json_box_claim) */
+  bool closed;          /* finalized: the Lua state is closing */
+  const void *null;     /* json.null */
+  const void *array_mt; /* the metatables of marked tables, by lua_topointer */
+  const void *object_mt;
+};
+
+/* Pushes a new empty box, with the identities of from unless that is NULL. Raises when out of memory. */
+struct ls_json_box *ls_json_box_new(lua_State *L, const struct ls_json_box *from);
+
+/* Raises when the state is closing and has freed the box: memory taken now would never be freed. */
+void ls_json_box_check(lua_State *L, const struct ls_json_box *box);
+
+/* Pushes the box of upvalue 1, or a new one that takes its place when that one is busy, and marks it busy. */
+struct ls_json_box *ls_json_box_claim(lua_State *L);
+
+/* Gives back memory over LS_JSON_KEEP and clears busy. */
+void ls_json_box_release(struct ls_json_box *box);
+
+/* Makes room for extra more bytes. False when out of memory. */
+bool ls_json_box_grow(struct ls_json_box *box, size_t extra);
+
+static inline bool ls_json_box_reserve(struct ls_json_box *box, size_t extra) {
+  return box->cap - box->len >= extra || ls_json_box_grow(box, extra);
+}
+
+struct ls_json_options {
+  int max_depth;
+  int indent; /* spaces for each level; 0 writes everything on one line */
+  bool sort_keys;
+};
+
+int ls_json_encode(lua_State *L, const struct ls_json_options *options);
+int ls_json_decode(lua_State *L, const struct ls_json_options *options);
+
+/* Each writes a number at out (LS_JSON_NUMBER_SIZE bytes) and returns its length. value is finite. */
+size_t ls_json_write_integer(char *out, lua_Integer value);
+size_t ls_json_write_double(char *out, double value);
+
+/* digits * 10^exponent when that can be had exactly rounded with little work; false: use ls_json_read_text. */
+bool ls_json_read_decimal(uint64_t digits, int exponent, double *value);
+
+/* The number in text (len bytes of JSON grammar, then a byte that is no part of it). False when out of memory. */
+bool ls_json_read_text(const char *text, size_t len, double *value);
+
+/* The length of the UTF-8 sequence that starts at p, 0 when it is not valid. *p is 0x80 or more. */
+size_t ls_json_utf8_length(const unsigned char *p, const unsigned char *end);
+
+/* Bit 7 of each byte of word that may not stand in a JSON string as it is (control, quote, backslash) or starts or
+ * continues a UTF-8 sequence. Exact up to the first such byte; a borrow may mark bytes after it wrongly. */
+static inline uint64_t ls_json_special(uint64_t word) {
+  const uint64_t ones = UINT64_C(0x0101010101010101);
+  uint64_t quote = word ^ (ones * '"');
+  uint64_t backslash = word ^ (ones * '\\');
+  return ((word - ones * 0x20) | (quote - ones) | (backslash - ones) | word) & (ones * 0x80);
+}
+
+/* How many of the 8 bytes at p can stand in a JSON string as they are. */
+static inline size_t ls_json_plain_run(const char *p) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  uint64_t word, special;
+  memcpy(&word, p, sizeof word);
+  special = ls_json_special(word);
+  return special == 0 ? 8 : (size_t)__builtin_ctzll(special) >> 3;
+#else
+  size_t n = 0;
+  while (n < 8 && (unsigned char)p[n] >= 0x20 && (unsigned char)p[n] < 0x80 && p[n] != '"' && p[n] != '\\')
+    n++;
+  return n;
+#endif
+}
+
+static inline bool ls_json_is_plain(unsigned char c) {
+  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+#endif
