@@ -2,26 +2,7 @@
 --- Every block of code in README.md does what it is there for.
 
 local process = require "spec.support.process"
-
---- The blocks of README.md in order: { language =, line = of its first line, code = }.
-local function read_blocks()
-  local blocks, block = {}, nil
-  local number = 0
-  for line in io.lines("README.md") do
-    number = number + 1
-    local language = line:match("^```(%w*)$")
-    if language and block then
-      blocks[#blocks + 1] = block
-      block = nil
-    elseif language then
-      block = { language = language, line = number + 1, code = "" }
-    elseif block then
-      block.code = block.code .. line .. "\n"
-    end
-  end
-  assert(not block, "README.md ends inside a block")
-  return blocks
-end
+local snippets = require "spec.support.snippets"
 
 local requests = {
   { when = "req:chunks", request = { method = "POST", body = ("echo"):rep(50000) }, body = ("echo"):rep(50000) },
@@ -43,53 +24,16 @@ local function ask(server, code)
   assert.is_number(server:request("/").status)
 end
 
---- A handler that is returned says where it is served. A program that listens itself is made to, on a free port.
-local function serve(code)
-  if code:find("^return function") then return process.serve_code(code) end
-  local changed, count = code:gsub(":listen%(8080%)", ":listen { host = '127.0.0.1', port = 0 }")
-  assert.equal(1, count, "one :listen(8080)")
-  return process.serve_code([[
-    local http = require "luaserve.http"
-    local create = http.create_server
-    function http.create_server(...)
-      local server = create(...)
-      return {
-        listen = function(_, where)
-          assert(server:listen(where))
-          print("http://127.0.0.1:" .. server:address().port)
-          io.stdout:flush()
-          return server
-        end,
-      }
-    end
-  ]] .. changed)
-end
-
-local function check_spec(code)
-  local path = process.temporary(code)
-  os.rename(path, path .. "_spec.lua")
-  local result = process.run { "test", "-o", "TAP", path .. "_spec.lua" }
-  os.remove(path .. "_spec.lua")
-  assert.same({ 0, "" }, { result.status, result.err }, result.out)
-  assert.matches("^ok 1 ", result.out)
-end
-
-local function check_program(code)
-  local result = process.script(code)
-  assert.same({ 0, "" }, { result.status, result.err })
-  return result.out
-end
-
 local function check_lua(code)
   if code:find("\ndescribe%(") then
-    check_spec(code)
-  elseif code:find("^return function") or code:find(":listen", 1, true) then
-    local server = serve(code)
+    snippets.run_spec(code)
+  elseif snippets.serves(code) then
+    local server = snippets.serve(code)
     ask(server, code)
     local status, err = server:stop()
     assert.same({ 0, "" }, { status, err })
   else
-    check_program(code)
+    snippets.run(code)
   end
 end
 
@@ -143,7 +87,7 @@ end
 describe("README.md", function()
   after_each(process.clean_up)
 
-  local blocks = read_blocks()
+  local blocks = snippets.read("README.md")
 
   it("has code in Lua and for the shell", function()
     local counts = { lua = 0, sh = 0 }
@@ -169,16 +113,16 @@ describe("README.md", function()
   it("shows output that is as it says", function()
     for _, block in ipairs(blocks) do
       if block.code:find("json.decode", 1, true) then
-        local encoded, failure = check_program(block.code):match("^(.-)\nnil\t(.*)$")
+        local encoded, failure = snippets.run(block.code):match("^(.-)\nnil\t(.*)$")
         assert.equal('{"id":9007199254740993,"note":null,"tags":[]}', encoded)
         assert.matches("%S", failure)
       elseif block.code:find("countdown", 1, true) then
-        assert.equal("3\n2\n1\n", check_program(block.code))
+        assert.equal("3\n2\n1\n", snippets.run(block.code))
       elseif block.code:find("never reached", 1, true) then
-        assert.matches("^unlocked\nfalse\t", check_program(block.code))
+        assert.matches("^unlocked\nfalse\t", snippets.run(block.code))
       elseif block.code:find("timer.every", 1, true) then
-        assert.matches("tick", check_program(block.code))
-        assert.matches("%d bytes", check_program(block.code))
+        assert.matches("tick", snippets.run(block.code))
+        assert.matches("%d bytes", snippets.run(block.code))
       end
     end
   end)
@@ -219,7 +163,7 @@ describe("README.md", function()
     end
     assert.is_true(#lines > 10)
     local options = table.concat(lines, ", ")
-    local out = check_program(("print(require 'luaserve.http'.create_server({ %s }, print) ~= nil)"):format(options))
+    local out = snippets.run(("print(require 'luaserve.http'.create_server({ %s }, print) ~= nil)"):format(options))
     assert.equal("true\n", out)
     for _, line in ipairs(lines) do -- nil is no option: each name again with a value that is wrong everywhere
       local name = line:match("^[%a_]+")

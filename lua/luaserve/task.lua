@@ -2,8 +2,8 @@
 --- Tasks: several things at once, and their end together.
 --
 -- A task is a coroutine of the runtime's own: `spawn` starts one, `join` gives its results or raises its error,
--- `cancel` ends it. What is here is built on those so that nothing is left behind: the tasks that `all`, `any`, `timeout`
--- and a group start have ended, cleanup and all, when the call returns or its block is left, on every way out.
+-- `cancel` ends it. What is here is built on those so that nothing is left behind: the tasks that `all`, `any`,
+-- `timeout` and a group start have ended, cleanup and all, when the call returns or its block is left, on every way out.
 
 local core = require "luaserve.core.task"
 local mailbox = require "luaserve.core.mailbox"
@@ -17,9 +17,10 @@ local task = {
   spawn = core.spawn,
 }
 
-local function check_function(value, index, name)
+-- level: of the caller whose mistake it is, as for error, counted from here.
+local function check_function(value, index, name, level)
   if type(value) ~= "function" then
-    error(("bad argument #%d to '%s' (function expected, got %s)"):format(index, name, type(value)), 3)
+    error(("bad argument #%d to '%s' (function expected, got %s)"):format(index, name, type(value)), level or 3)
   end
 end
 
@@ -95,13 +96,13 @@ end
 -- ---- all, any ----
 
 -- Functions, or one table of them; whether it was a table.
-local function list_of(name, first, ...)
-  local list, is_table = { first, ... }, false
-  if type(first) == "table" and select("#", ...) == 0 then
-    list, is_table = first, true
+local function list_of(name, ...)
+  local list, is_table = table.pack(...), false
+  if list.n == 1 and type(list[1]) == "table" then
+    list, is_table = list[1], true
   end
-  for i, fn in ipairs(list) do
-    check_function(fn, i, name)
+  for i = 1, list.n or #list do
+    check_function(list[i], i, name, 4)
   end
   if #list == 0 then
     error(("bad argument #1 to '%s' (at least one function expected)"):format(name), 3)

@@ -104,12 +104,16 @@ describe("a port", function()
     end
   end)
 
-  it("beside a path is an error", function()
-    local result = process.script [[
-      require "luaserve.http".create_server(function() end):listen { host = "127.0.0.1", path = "/tmp/x.sock" }
-    ]]
-    assert.equal(1, result.status)
-    assert_has(result.err, "either path, or host and port", result.path .. ":1:")
+  it("beside a path, or no place at all, is an error", function()
+    local places = { "{ host = '127.0.0.1', path = '/tmp/x.sock' }", "{ port = 0, path = '/tmp/x.sock' }", "{}" }
+    for _, where in ipairs(places) do
+      for _, server in ipairs { "require 'luaserve.http'.create_server(print):listen(%s)",
+        "require 'luaserve.net'.listen(%s, print)" } do
+        local result = process.script(server:format(where))
+        assert.equal(1, result.status)
+        assert_has(result.err, "either path, or host and port", result.path .. ":1:")
+      end
+    end
   end)
 
   it("on an address that is not this machine's is named", function()

@@ -286,8 +286,10 @@ static int l_shield(lua_State *L) {
  * The running task, where it was spawned; nil in a request's own task and in the main chunk. */
 static int l_current(lua_State *L) {
   const struct ls_task *task = ls_runtime_of(L)->running;
-  if (task == NULL || task->on_end != on_end)
-    return 0;
+  if (task == NULL || task->on_end != on_end) {
+    lua_pushnil(L);
+    return 1;
+  }
   const struct handle *handle = task->data;
   lua_rawgeti(L, LUA_REGISTRYINDEX, handle->self);
   return 1;

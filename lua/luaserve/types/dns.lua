@@ -5,10 +5,6 @@
 ---@class luaserve.dns
 local dns = {}
 
----An operation that will call back.
----@class luaserve.operation
----@field cancel fun(self: luaserve.operation): boolean  # false: it had ended already
-
 ---@class luaserve.dns.address
 ---@field address string  # "127.0.0.1", "::1"
 ---@field family "ipv4"|"ipv6"

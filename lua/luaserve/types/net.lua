@@ -92,7 +92,7 @@ local socket = {}
 ---@return string? data
 ---@return string? message
 ---@return string? code
----@overload fun(self: luaserve.socket, callback: function): userdata
+---@overload fun(self: luaserve.socket, callback: function): luaserve.operation
 function socket:read(max, callback) end
 
 ---n bytes; nil at the end. Waits.

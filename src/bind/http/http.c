@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bind/http/impl.h"
+#include "bind/listen.h"
 #include "bind/modules.h"
 #include "bind/shutdown.h"
 #include "script/handle.h"
@@ -204,49 +205,21 @@ static int l_close_now(lua_State *L) {
 
 /* ---- methods ---- */
 
-static void describe_address(const struct ls_listen_options *options, char *text, size_t size) {
-  if (options->path != NULL)
-    snprintf(text, size, "%s", options->path);
-  else if (options->host == NULL)
-    snprintf(text, size, "*:%d", options->port);
-  else
-    snprintf(text, size, strchr(options->host, ':') != NULL ? "[%s]:%d" : "%s:%d", options->host, options->port);
-}
-
-static struct ls_listen_options check_listen_options(lua_State *L) {
-  static const char *const known[] = {"host", "port", "path", "backlog", NULL};
-  struct ls_listen_options options = {0};
-  if (lua_type(L, 2) == LUA_TNUMBER) {
-    lua_Integer port = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, port >= 0 && port <= 65535, 2, "a port is from 0 to 65535");
-    options.port = (int)port;
-    return options;
-  }
-  luaL_checktype(L, 2, LUA_TTABLE);
-  ls_options_check(L, 2, "server:listen", known);
-  options.host = ls_option_string(L, 2, "host", NULL);
-  options.path = ls_option_string(L, 2, "path", NULL);
-  options.port = (int)ls_option_integer(L, 2, "port", 0, 65535, 0);
-  options.backlog = (int)ls_option_integer(L, 2, "backlog", 1, 65535, 0);
-  if (options.path != NULL && options.host != NULL)
-    luaL_error(L, "server:listen: either path, or host and port");
-  return options;
-}
-
 /* server:listen(port | options) -> server; or nil, message, code
  * Starts to accept connections; may be called several times, for several addresses. A running server keeps the process
  * alive (see unref).
  *   port      0 to 65535; 0: one that is free, which server:address() tells. On all addresses, IPv6 and IPv4
  *   host      the address or the name to listen on
  *   path      a unix socket instead of host and port; a file left by a dead server is replaced
+ *   mode      permissions of the socket's file, such as tonumber("660", 8); without it the umask decides
  *   backlog   connections that the kernel holds until they are accepted (the option of create_server)
  * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOENT (the folder of a path), EMFILE. Raises for options that make no
- * sense
- * and when the server is closed.
+ * sense and when the server is closed.
  *   assert(server:listen { host = "127.0.0.1", port = 8080 }) */
 static int l_listen(lua_State *L) {
   struct ls_http_server *server = check_open(L);
-  struct ls_listen_options options = check_listen_options(L);
+  static const char *const known[] = {"backlog", "host", "mode", "path", "port", NULL};
+  struct ls_listen_options options = ls_check_listen(L, 2, "server:listen", known);
   if (server->self == LUA_NOREF) {
     lua_pushvalue(L, 1);
     server->self = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -257,9 +230,7 @@ static int l_listen(lua_State *L) {
       luaL_unref(L, LUA_REGISTRYINDEX, server->self);
       server->self = LUA_NOREF;
     }
-    char address[512];
-    describe_address(&options, address, sizeof address);
-    return ls_push_failure(L, status, "listen %s", address);
+    return ls_push_listen_failure(L, status, &options);
   }
   if (!server->listening)
     server->is_unix = options.path != NULL;
@@ -426,8 +397,8 @@ static int l_create_server(lua_State *L) {
     lua_pushnil(L);
     lua_insert(L, 1);
   }
-  if (!is_callable(L, 2))
-    luaL_typeerror(L, 2, "function");
+  if (!is_callable(L, 2)) /* the only argument, or the second after the options */
+    luaL_typeerror(L, lua_istable(L, 1) ? 2 : 1, "function");
   struct ls_http_server draft = {.module = lua_touserdata(L, lua_upvalueindex(1)), .self = LUA_NOREF};
   struct ls_server_options options;
   ls_server_options_init(&options);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/listen.h"
 #include "bind/modules.h"
 #include "bind/net/impl.h"
 #include "loop/listener.h"
@@ -128,37 +129,6 @@ static void on_refused(struct ls_listener *listener, int fd) {
   (void)listener, (void)fd;
 }
 
-static struct ls_listen_options check_listen_options(lua_State *L, unsigned *max_connections) {
-  static const char *const known[] = {"backlog", "host", "max_connections", "mode", "path", "port", NULL};
-  struct ls_listen_options options = {0};
-  *max_connections = UINT_MAX;
-  if (!lua_istable(L, 1)) {
-    lua_Integer port = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, port >= 0 && port <= 65535, 1, "a port is from 0 to 65535");
-    options.port = (int)port;
-    return options;
-  }
-  ls_options_check(L, 1, "net.listen", known);
-  options.host = ls_option_string(L, 1, "host", NULL);
-  options.path = ls_option_string(L, 1, "path", NULL);
-  options.port = (int)ls_option_integer(L, 1, "port", 0, 65535, 0);
-  options.backlog = (int)ls_option_integer(L, 1, "backlog", 1, 65535, 0);
-  options.mode = (mode_t)ls_option_integer(L, 1, "mode", 1, 0777, 0);
-  *max_connections = (unsigned)ls_option_integer(L, 1, "max_connections", 1, INT_MAX, UINT_MAX);
-  if (options.mode != 0 && options.path == NULL)
-    luaL_error(L, "net.listen: mode is for a path");
-  if (options.path != NULL && (options.host != NULL || options.port != 0))
-    luaL_error(L, "net.listen: either path, or host and port");
-  return options;
-}
-
-static int push_listen_failure(lua_State *L, int status, const struct ls_listen_options *options) {
-  if (options->path != NULL)
-    return ls_push_failure(L, status, "listen %s", options->path);
-  const char *host = options->host != NULL ? options->host : "*";
-  return ls_push_failure(L, status, strchr(host, ':') != NULL ? "listen [%s]:%d" : "listen %s:%d", host, options->port);
-}
-
 /* A server behind the pushed userdata; raises when memory is short. */
 static struct ls_net_server *new_server(lua_State *L) {
   struct ls_net_server **slot = lua_newuserdatauv(L, sizeof *slot, 1);
@@ -193,8 +163,9 @@ static struct ls_net_server *new_server(lua_State *L) {
  *     for data in function() return sock:read() end do sock:write(data) end
  *   end) */
 static int l_listen(lua_State *L) {
-  unsigned max_connections;
-  struct ls_listen_options options = check_listen_options(L, &max_connections);
+  static const char *const known[] = {"backlog", "host", "max_connections", "mode", "path", "port", NULL};
+  struct ls_listen_options options = ls_check_listen(L, 1, "net.listen", known);
+  unsigned max_connections = (unsigned)ls_option_integer(L, 1, "max_connections", 1, INT_MAX, UINT_MAX);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct ls_net_server *server = new_server(L);
   server->max_connections = max_connections;
@@ -206,7 +177,7 @@ static int l_listen(lua_State *L) {
   if (status != 0) {
     server->listener.closing = true;
     luaL_unref(L, LUA_REGISTRYINDEX, self);
-    return push_listen_failure(L, status, &options);
+    return ls_push_listen_failure(L, status, &options);
   }
   server->self = self;
   server->owners++;

@@ -1,0 +1,230 @@
+---@meta luaserve.http
+-- SPDX-License-Identifier: MIT
+-- For editors: what require "luaserve.http" returns. docs/api/http.md tells more.
+
+---@class luaserve.http
+local http = {}
+
+---Times are seconds, false or 0: none. Sizes are bytes.
+---@class luaserve.http.options
+---@field header_timeout? number|false for a whole request head; default 10
+---@field body_timeout? number|false between two reads of a body; default 30
+---@field keep_alive_timeout? number|false between requests; default 15
+---@field write_timeout? number|false between two writes that made progress; default 30
+---@field handler_timeout? number|false for the handler and what it started; default false
+---@field max_url? integer default 8192
+---@field max_header_bytes? integer default 16384
+---@field max_headers? integer default 100
+---@field max_body? integer default 1 MiB
+---@field max_requests? integer of a connection; default 0: no limit
+---@field max_connections? integer default 0: no limit
+---@field backlog? integer default 0: what the system allows
+---@field cancel_on_close? boolean cancels the handler when its client leaves
+
+---@class luaserve.http.listen_options
+---@field host? string default: every address of this machine
+---@field port? integer 0: a free one
+---@field path? string a unix socket, instead of host and port
+---@field mode? integer permissions of the file of path
+---@field backlog? integer
+
+---@alias luaserve.http.handler fun(req: luaserve.request, res: luaserve.response)
+
+---A server that calls the handler in a task of its own for every request.
+---@param options luaserve.http.options?
+---@param handler luaserve.http.handler
+---@return luaserve.server
+---@overload fun(handler: luaserve.http.handler): luaserve.server
+function http.create_server(options, handler) end
+
+---@class luaserve.server
+local server = {}
+
+---Starts to accept connections; may be called for several addresses.
+---@param where integer|luaserve.http.listen_options a port, or options
+---@return luaserve.server? server
+---@return string? message
+---@return string? code
+function server:listen(where) end
+
+---Stops listening, lets requests under way be answered, and waits until the last connection has closed.
+---@async
+---@param grace? number seconds; default 10
+---@param callback? fun(message?: string, done: true)
+---@return true
+---@overload fun(self: luaserve.server, callback: fun(message?: string, done: true)): luaserve.operation
+function server:close(grace, callback) end
+
+---Where it listens; nil before listen and after close.
+---@return luaserve.net.address?
+function server:address() end
+
+---Open connections, idle ones too.
+---@return integer
+function server:connections() end
+
+---It keeps the process alive (as at first).
+---@return luaserve.server
+function server:ref() end
+
+---It does not keep the process alive.
+---@return luaserve.server
+function server:unref() end
+
+---What the client asked for.
+---@class luaserve.request
+---@field method string "GET"
+---@field url string as sent
+---@field path string without the query and dot segments; not decoded
+---@field query table<string, string> decoded; of a repeated name the first
+---@field headers table<string, string> names in any case; repeated fields joined
+---@field scheme "http"
+---@field secure boolean
+---@field host? string what the client says: "example.org:8080"
+---@field version "1.0"|"1.1"
+---@field remote_address? string "" for a unix socket; nil: it had left before anybody asked
+---@field remote_port? integer
+---@field params table what a router has matched; can be set
+---@field locals table for values of your own
+local request = {}
+
+---The path with percent-encodings decoded.
+---@return string
+function request:decoded_path() end
+
+---All values of a name of the query.
+---@param name string
+---@return string[]
+function request:query_all(name) end
+
+---The header fields as sent: pairs of name and value.
+---@return string[][]
+function request:header_list() end
+
+---The whole body.
+---@async
+---@param limit? integer bytes; can only lower max_body
+---@param callback? fun(message?: string, body: string)
+---@return string? body
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.request, callback: fun(message?: string, body: string)): luaserve.operation
+function request:body(limit, callback) end
+
+---The body, decoded from JSON.
+---@async
+---@return any value
+---@return string? message
+---@return string? code
+function request:json() end
+
+---The fields of an HTML form; of a repeated name the first.
+---@async
+---@return table<string, string>? fields
+---@return string? message
+---@return string? code
+function request:form() end
+
+---The body in pieces as they come. The iterator waits, and raises what goes wrong.
+---@return fun(): string?
+function request:chunks() end
+
+---Calls fn when the client leaves before the response is complete.
+---@param fn fun()
+function request:on_close(fn) end
+
+---The answer.
+---@class luaserve.response
+---@field status integer 200 at first; can be set
+---@field headers_sent boolean
+---@field finished boolean
+local response = {}
+
+---Sets a header field, in place of all of that name.
+---@param name string
+---@param value string|number
+---@return luaserve.response
+function response:set(name, value) end
+
+---As set, beside those of that name.
+---@param name string
+---@param value string|number
+---@return luaserve.response
+function response:add(name, value) end
+
+---What was set, repeated fields joined.
+---@param name string
+---@return string?
+function response:get(name) end
+
+---Removes all fields of that name.
+---@param name string
+---@return luaserve.response
+function response:remove(name) end
+
+---Begins the response; or, with a status of 1xx, sends an interim one.
+---@param status integer
+---@param headers? table<string, string|number>
+---@return true? done
+---@return string? message
+---@return string? code
+function response:write_head(status, headers) end
+
+---A piece of the body; waits while the client does not take what was written before.
+---@async
+---@param chunk string
+---@param callback? fun(message?: string, done: true|string)
+---@return true? done
+---@return string? message
+---@return string? code
+function response:write(chunk, callback) end
+
+---The end of the response, after a last piece.
+---@param chunk? string
+---@return true? done
+---@return string? message
+---@return string? code
+function response:finish(chunk) end
+
+---The whole answer, as text.
+---@param status integer
+---@param body string|number|nil
+---@return true? done
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.response, body: string|number|nil): true?, string?, string?
+function response:send(status, body) end
+
+---The whole answer, as JSON.
+---@param status integer
+---@param value any
+---@return true? done
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.response, value: any): true?, string?, string?
+function response:json(status, value) end
+
+---The whole answer: a Location, and no body.
+---@param status integer 300 to 399
+---@param url string
+---@return true? done
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.response, url: string): true?, string?, string?
+function response:redirect(status, url) end
+
+---A file as the whole answer; when that fails, nothing is sent.
+---@async
+---@param path string
+---@param options? { content_type: string? }
+---@param callback? fun(message?: string, done: true|string)
+---@return true? done
+---@return string? message
+---@return string? code
+function response:send_file(path, options, callback) end
+
+---The answer comes after the handler has ended.
+---@return luaserve.response
+function response:later() end
+
+return http

@@ -1,0 +1,18 @@
+---@meta luaserve
+-- SPDX-License-Identifier: MIT
+-- For editors: what require "luaserve" returns. docs/api/README.md tells more.
+
+---All modules by name, each loaded when it is first used.
+---@class luaserve
+---@field dns luaserve.dns
+---@field fs luaserve.fs
+---@field http luaserve.http
+---@field json luaserve.json
+---@field net luaserve.net
+---@field process luaserve.process
+---@field runtime luaserve.runtime
+---@field task luaserve.task_module
+---@field timer luaserve.timer_module
+local luaserve = {}
+
+return luaserve

@@ -1,0 +1,89 @@
+-- SPDX-License-Identifier: MIT
+--- Every block of Lua in docs/ runs.
+--
+-- The first block of a page loads the module that it is about; those that follow may use it. What cannot run here (it
+-- needs the internet, or lacks a part) has the line <!-- fragment --> before its fence and is only compiled.
+
+local fs = require "luaserve.fs"
+local process = require "spec.support.process"
+local snippets = require "spec.support.snippets"
+
+--- What the other blocks of a page begin with, on the same line, so that line numbers are theirs.
+local function prelude_of(block)
+  return block and block.code:match('^(local %w+ = require "luaserve%.%w+")\n$')
+end
+
+local function check(code)
+  if code:find("\ndescribe%(") then
+    snippets.run_spec(code)
+  elseif snippets.serves(code) then
+    snippets.try_server(code)
+  else
+    snippets.run(code)
+  end
+end
+
+--- The headings of a page, as links name them.
+local function anchors_of(path)
+  local anchors = {}
+  for heading in ("\n" .. assert(fs.read_file(path))):gmatch("\n#+ ([^\n]+)") do
+    anchors[heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
+  end
+  return anchors
+end
+
+local pages = {}
+for path, type in fs.walk("docs") do
+  if type == "file" and path:find("%.md$") then pages[#pages + 1] = path end
+end
+
+describe("docs", function()
+  after_each(process.clean_up)
+
+  it("has a page for each module, which the index names", function()
+    local index = assert(fs.read_file("docs/api/README.md"))
+    for name in assert(fs.read_file("lua/luaserve/types/init.lua")):gmatch("\n%-%-%-@field (%w+)") do
+      assert(fs.stat("docs/api/" .. name .. ".md"))
+      assert.is_truthy(index:find(("[`luaserve.%s`](%s.md)"):format(name, name), 1, true), name)
+    end
+  end)
+
+  it("says something of every function that is declared", function()
+    for _, name in ipairs(assert(fs.readdir("lua/luaserve/types"))) do
+      local page = fs.read_file("docs/api/" .. name:gsub("%.lua$", ".md"))
+      for func in assert(fs.read_file("lua/luaserve/types/" .. name)):gmatch("\nfunction [%w_]+[.:]([%w_]+)") do
+        if page then assert.is_truthy(page:find("%f[%w_]" .. func .. "%("), name .. ": " .. func) end
+      end
+    end
+  end)
+
+  it("has links that lead somewhere", function()
+    local count = 0
+    for _, path in ipairs(pages) do
+      for target in assert(fs.read_file(path)):gmatch("%]%(([^)%s]+)%)") do
+        if not target:find("^https?:") then
+          count = count + 1
+          local file, anchor = target:match("^([^#]*)#?(.*)$")
+          file = file == "" and path or path:match("^(.*/)") .. file
+          local stat = fs.stat(file)
+          assert(stat, path .. ": " .. target)
+          if anchor ~= "" then assert.is_true(anchors_of(file)[anchor], path .. ": " .. target) end
+        end
+      end
+    end
+    assert.is_true(count > 10)
+  end)
+
+  for _, path in ipairs(pages) do
+    local blocks = snippets.read(path)
+    local prelude = prelude_of(blocks[1])
+    for _, block in ipairs(blocks) do
+      if block.language == "lua" then
+        it(("has code that works in %s, line %d"):format(path, block.line), function()
+          assert(load(block.code, "=" .. path))
+          if not block.fragment then check((prelude and prelude .. " " or "") .. block.code) end
+        end)
+      end
+    end
+  end
+end)
