@@ -3,7 +3,7 @@
 --
 -- A task is a coroutine of the runtime's own: `spawn` starts one, `join` gives its results or raises its error,
 -- `cancel` ends it. What is here is built on those so that nothing is left behind: the tasks that `all`, `any`,
--- `timeout` and a group start have ended, cleanup and all, when the call returns or its block is left, on every way out.
+-- `timeout` and a group start have ended, cleanup and all, when the call returns or the block is left in any way.
 
 local core = require "luaserve.core.task"
 local mailbox = require "luaserve.core.mailbox"
