@@ -1,39 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- fs.walk and fs.copy: whole trees. And that large files are read in small pieces.
 
+local files = require("spec.support.files")
 local fs = require("luaserve.fs")
 local process = require("spec.support.process")
 local task = require("luaserve.task")
 
-local function octal(text)
-  return tonumber(text, 8)
-end
-
-local function shell(format, ...)
-  assert(os.execute(string.format(format, ...)))
-end
-
-local function get(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
+local at, get, octal, shell = files.at, files.get, files.octal, files.shell
 
 describe("fs", function()
   local folder
 
-  before_each(function()
-    folder = assert(fs.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/luaserve-fs-"))
-  end)
-
-  after_each(function()
-    shell("chmod -R u+rwx '%s' && rm -rf '%s'", folder, folder)
-  end)
-
-  local function at(name)
-    return folder .. "/" .. name
-  end
+  before_each(function() folder = files.make_folder() end)
+  after_each(function() files.remove_folder() end)
 
   -- All that a walk gives, relative to the folder.
   local function walked(options, path)

@@ -1,15 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- fs.watch: what changes in folders and files.
 
+local files = require("spec.support.files")
 local fs = require("luaserve.fs")
 local process = require("spec.support.process")
 local timer = require("luaserve.timer")
+
+local at = files.at
 
 describe("fs.watch", function()
   local folder, events, watcher
 
   before_each(function()
-    folder = assert(fs.mkdtemp((os.getenv("TMPDIR") or "/tmp") .. "/luaserve-watch-"))
+    folder = files.make_folder()
     events = {}
   end)
 
@@ -18,12 +21,8 @@ describe("fs.watch", function()
       watcher:close()
     end
     watcher = nil
-    fs.rm(folder, { recursive = true, force = true })
+    files.remove_folder()
   end)
-
-  local function at(name)
-    return folder .. "/" .. name
-  end
 
   local function text_of(event)
     local text = event.kind

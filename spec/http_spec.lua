@@ -1,16 +1,9 @@
 -- SPDX-License-Identifier: MIT
 local client = require "spec.support.client"
+local http_servers, waits = require "spec.support.http_servers", require "spec.support.waits"
 local http, task, timer = require "luaserve.http", require "luaserve.task", require "luaserve.timer"
 
-local servers = {}
-
---- A server with this handler on a free port; closed after the spec.
-local function serve(options, handler)
-  local server = http.create_server(options, handler)
-  servers[#servers + 1] = server
-  assert(server:listen { host = "127.0.0.1", port = 0 })
-  return server, server:address()
-end
+local eventually, serve = waits.eventually, http_servers.serve
 
 --- What the handler answers to one request. An error in the handler is the spec's.
 local function answer(handler, request)
@@ -27,22 +20,7 @@ local function answer(handler, request)
   return response
 end
 
---- Waits for something that other tasks bring about.
-local function eventually(condition)
-  for _ = 1, 5000 do
-    local value = condition()
-    if value then return value end
-    timer.sleep(0.001)
-  end
-  error("it did not happen", 2)
-end
-
-after_each(function()
-  for i = #servers, 1, -1 do
-    servers[i]:close(0)
-    servers[i] = nil
-  end
-end)
+after_each(function() http_servers.clean_up() end)
 
 describe("create_server", function()
   it("names an unknown option and the one probably meant", function()
@@ -84,7 +62,7 @@ describe("create_server", function()
     local path = os.tmpname()
     os.remove(path)
     local server = http.create_server(function(req, res) res:send(tostring(req.remote_address)) end)
-    servers[1] = server
+    http_servers.keep(server)
     assert(server:listen { path = path })
     assert.same({ path = path }, server:address())
     assert.equal(200, client.request({ path = path }, {}).status)

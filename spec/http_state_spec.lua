@@ -3,33 +3,18 @@
 -- half-way or go on after the end. Each case leaves a server that still answers.
 
 local client = require "spec.support.client"
-local http, task, timer = require "luaserve.http", require "luaserve.task", require "luaserve.timer"
+local http_servers, waits = require "spec.support.http_servers", require "spec.support.waits"
+local task, timer = require "luaserve.task", require "luaserve.timer"
 
-local servers = {}
+local eventually = waits.eventually
 
 local function serve(options, handler)
-  local server = http.create_server(options, handler)
-  servers[#servers + 1] = server
-  assert(server:listen { host = "127.0.0.1", port = 0 })
-  return server:address(), server
-end
-
-local function eventually(condition)
-  for _ = 1, 5000 do
-    local value = condition()
-    if value then return value end
-    timer.sleep(0.001)
-  end
-  error("it did not happen", 2)
+  local server, address = http_servers.serve(options, handler)
+  return address, server
 end
 
 after_each(function()
-  for i = #servers, 1, -1 do
-    local address = servers[i]:address()
-    if address then client.request(address, { path = "/still-there" }) end
-    servers[i]:close(0)
-    servers[i] = nil
-  end
+  http_servers.clean_up(function(address) client.request(address, { path = "/still-there" }) end)
 end)
 
 --- A connection on which this was sent.

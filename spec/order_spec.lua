@@ -59,6 +59,14 @@ describe("order", function()
       finish()]])
   end)
 
+  it("O4: from the main chunk a timer of no delay and an immediate run in either order", function()
+    local order = order_of [[
+      timer.after(0, say, "timeout")
+      timer.immediate(say, "immediate")
+      finish()]]
+    assert.is_true(order == "timeout immediate" or order == "immediate timeout", order)
+  end)
+
   it("O5: immediates are first in, first out", function()
     assert.equal("1 2 3", order_of [[
       for i = 1, 3 do timer.immediate(say, i) end
@@ -154,6 +162,43 @@ describe("order", function()
         busy(0.01)
         timer.immediate(say, "immediate")
       end)
+      finish()]])
+  end)
+
+  it("O16: what is closed in an I/O callback has closed after that turn's immediates, before its timers", function()
+    assert.equal("tick immediate close timer", order_of [[
+      local server = require("luaserve.http").create_server(print):listen({ host = "127.0.0.1", port = 0 })
+      fs.stat(arg[0], function()
+        server:close(0, function() say "close" end)
+        timer.after(0, say, "timer")
+        busy(0.01)
+        timer.immediate(say, "immediate")
+        timer.next_tick(say, "tick")
+      end)
+      finish()]])
+  end)
+
+  it("O17: what is closed in an immediate has closed before timers and the immediates set there", function()
+    assert.equal("immediate close timer immediate2", order_of [[
+      local server = require("luaserve.http").create_server(print):listen({ host = "127.0.0.1", port = 0 })
+      fs.stat(arg[0], function()
+        timer.immediate(function()
+          say "immediate"
+          server:close(0, function() say "close" end)
+          timer.immediate(say, "immediate2")
+          timer.after(0, say, "timer")
+          busy(0.01)
+        end)
+      end)
+      finish()]])
+  end)
+
+  it("O18: a server that nobody connected to closes in the close phase like any other", function()
+    assert.equal("tick immediate close", order_of [[
+      local server = require("luaserve.http").create_server(print):listen({ host = "127.0.0.1", port = 0 })
+      server:close(function() say "close" end)
+      timer.immediate(say, "immediate")
+      timer.next_tick(say, "tick")
       finish()]])
   end)
 

@@ -1,25 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- net.udp: datagrams between sockets of this process.
 
+local failures = require("spec.support.failures")
+local kept = require("spec.support.kept")
 local net = require("luaserve.net")
+local process = require("spec.support.process")
 local task = require("luaserve.task")
+local waits = require("spec.support.waits")
 
-local PROGRAM = os.getenv("LUASERVE") or "./luaserve"
-
-local open = {} -- closed after each case
-
-local function keep(handle)
-  open[#open + 1] = handle
-  return handle
-end
-
-local function assert_failure(code, what, ...)
-  local value, message, got = ...
-  assert.is_nil(value)
-  assert.equal(code, got)
-  assert.equal(code .. ": ", message:sub(1, #code + 2))
-  assert.matches(what .. "$", message)
-end
+local assert_failure, keep, waiting = failures.assert_failure, kept.keep, waits.waiting
 
 -- The time limit only makes a failure visible.
 local function udp(options)
@@ -34,26 +23,13 @@ local function bound(options)
   return sock, sock:address().port
 end
 
--- A task that has begun to wait in fn when this returns: tasks run in the order in which they were spawned.
-local function waiting(fn, ...)
-  local t = task.spawn(fn, ...)
-  task.spawn(function() end):join()
-  assert.equal("waiting", t:status())
-  return t
-end
-
 -- A port that nobody has: it was just given back.
 local function free_port()
   local sock <close> = assert(net.udp({ host = "127.0.0.1" }))
   return sock:address().port
 end
 
-after_each(function()
-  for i = #open, 1, -1 do
-    open[i]:close()
-    open[i] = nil
-  end
-end)
+after_each(function() kept.clean_up() end)
 
 describe("net.udp", function()
   it("sends and receives", function()
@@ -391,7 +367,7 @@ describe("the life of a udp socket", function()
       local other = net.udp()
       sock:receive(function(_, data) print(data) end)
       other:send("woken", "127.0.0.1", sock:address().port)]]
-    local child = assert(io.popen(("%s -e '%s'"):format(PROGRAM, code)))
+    local child = assert(io.popen(("%s -e '%s'"):format(process.luaserve, code)))
     assert.equal("woken\n", child:read("a"))
     assert.is_true(child:close())
   end)
@@ -413,7 +389,7 @@ describe("the life of a udp socket", function()
       end
       os.exit(7, true)]]
     for _, late in ipairs({ "false", "true" }) do
-      local child = assert(io.popen(("%s -e '%s'"):format(PROGRAM, code:format(late))))
+      local child = assert(io.popen(("%s -e '%s'"):format(process.luaserve, code:format(late))))
       child:read("a")
       assert.same({ nil, "exit", 7 }, { child:close() }) -- sanitizers turn a leak into another status
     end
