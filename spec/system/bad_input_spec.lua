@@ -104,6 +104,12 @@ describe("a port", function()
     end
   end)
 
+  it("with a function beside it, as Node has it, is an error", function()
+    local result = process.script "require 'luaserve.http'.create_server(print):listen(0, print)"
+    assert.equal(1, result.status)
+    assert_has(result.err, result.path .. ":1: server:listen takes a port or options and nothing more")
+  end)
+
   it("beside a path, or no place at all, is an error", function()
     local places = { "{ host = '127.0.0.1', path = '/tmp/x.sock' }", "{ port = 0, path = '/tmp/x.sock' }", "{}" }
     for _, where in ipairs(places) do
@@ -352,6 +358,44 @@ describe("a handler", function()
   it("whose task raises is a 500", function()
     local log, path = log_of "res:later() require 'luaserve.task'.spawn(function() error('in a task') end)"
     assert_has(log, path .. ":3: in a task", "stack traceback:")
+  end)
+
+  it("that passes on what req:json refused is a 400, since the fault is the client's", function()
+    local server = process.serve_code [[
+      return function(req, res) res:json(assert(req:json())) end
+    ]]
+    local connection = server:connect()
+    local response = connection:request { method = "POST", path = "/", body = "{bad" }
+    assert.equal(400, response.status)
+    response = connection:request { method = "POST", path = "/", body = "[1]" }
+    assert.equal("[1]", response.body)
+    local ended, log = server:stop()
+    assert.equal(0, ended)
+    assert_has(log, "info: POST /: ", "EJSON")
+  end)
+
+  it("that raises for a reason of its own after req:json refused the body is a 500", function()
+    local log, path = log_of "local value = req:json() error('own fault')"
+    assert_has(log, path .. ":3: own fault")
+  end)
+
+  it("that misspells a field of req or res is told which one was probably meant", function()
+    local log, path = log_of "res:send(req.querry.name)"
+    assert_has(log, path .. ":3: req has no field 'querry' (did you mean 'query'?)")
+    log = log_of "res:redirct('/x')"
+    assert_has(log, "res has no field 'redirct' (did you mean 'redirect'?)")
+    log = log_of "res:send(req.statusCode)"
+    assert_has(log, "req has no field 'statusCode'")
+  end)
+
+  it("that begins an answer and does not finish it is told so", function()
+    local log = log_of "res:write('half')"
+    assert_has(log, "ended without finishing the answer it began: res:finish")
+  end)
+
+  it("that gives a status of the wrong type sees what it gave", function()
+    assert_has(log_of "res.status = '404'", "the status must be an integer, not the string '404'")
+    assert_has(log_of "res:redirect('/x', 301)", "res:redirect takes a URL, or a status (an integer) and a URL")
   end)
 
   it("that raises before its first chunk has left is a 500 all the same", function()

@@ -299,10 +299,10 @@ describe("the exit status", function()
 end)
 
 describe("luaserve test", function()
-  local function run_spec(code, output)
+  local function run_spec(code, output, option)
     local path = process.temporary(code)
     os.rename(path, path .. "_spec.lua")
-    local result = process.run({ "test", "-o", output or "TAP", path .. "_spec.lua" })
+    local result = process.run({ "test", "-o", output or "TAP", path .. "_spec.lua", option })
     os.remove(path .. "_spec.lua")
     return result
   end
@@ -311,6 +311,16 @@ describe("luaserve test", function()
     local result = run_spec "it('holds', function() require 'luaserve.timer'.sleep(0.001) assert.is_true(true) end)"
     assert.equal(0, result.status)
     assert.matches("ok 1 %- holds", result.out)
+  end)
+
+  it("ends also when specs have left something open", function()
+    local result = run_spec([[
+      it("leaves a server and a timer", function()
+        assert(require("luaserve.http").create_server(print):listen({ host = "127.0.0.1", port = 0 }))
+        require("luaserve.timer").every(1, print)
+      end)]], "TAP", "--helper=luaserve") -- instead of this project's own check for that
+    assert.equal(0, result.status)
+    assert.matches("ok 1 %- leaves a server and a timer", result.out)
   end)
 
   it("ends with 1 when one fails", function()

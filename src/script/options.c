@@ -87,6 +87,13 @@ static int get(lua_State *L, int index, const char *name) {
   return lua_getfield(L, index, name);
 }
 
+/* The value on top as it is written in Lua: strings in quotes. */
+static const char *push_described(lua_State *L) {
+  bool is_string = lua_type(L, -1) == LUA_TSTRING;
+  const char *text = luaL_tolstring(L, -1, NULL);
+  return is_string ? lua_pushfstring(L, "'%s'", text) : text;
+}
+
 bool ls_option_boolean(lua_State *L, int index, const char *name, bool fallback) {
   int type = get(L, index, name);
   bool value = type == LUA_TNIL ? fallback : lua_toboolean(L, -1);
@@ -103,7 +110,7 @@ lua_Integer ls_option_integer(lua_State *L, int index, const char *name, lua_Int
     int exact;
     value = lua_tointegerx(L, -1, &exact);
     if (!exact || lua_type(L, -1) != LUA_TNUMBER)
-      luaL_error(L, "option '%s' must be an integer, not %s", name, luaL_tolstring(L, -1, NULL));
+      luaL_error(L, "option '%s' must be an integer, not %s", name, push_described(L));
     if (value < min || value > max)
       luaL_error(L, "option '%s' must be from %I to %I, not %I", name, (LUAI_UACINT)min, (LUAI_UACINT)max,
                  (LUAI_UACINT)value);
@@ -121,7 +128,7 @@ uint64_t ls_option_seconds(lua_State *L, int index, const char *name, uint64_t f
     lua_Number seconds = lua_tonumber(L, -1);
     if (type != LUA_TNUMBER || !(seconds >= 0 && seconds <= MAX_SECONDS))
       luaL_error(L, "option '%s' must be seconds from 0 to %f (or false: none), not %s", name, MAX_SECONDS,
-                 luaL_tolstring(L, -1, NULL));
+                 push_described(L));
     value = (uint64_t)ceil(seconds * 1000);
   }
   lua_pop(L, 1);

@@ -56,8 +56,11 @@ static int l_assign(lua_State *L) {
 static int l_undefined(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || !is_called_by_app(L))
     return 0;
-  return luaL_error(L, "global '%s' is not defined (rawget(_G, '%s') asks without an error)", lua_tostring(L, 2),
-                    lua_tostring(L, 2));
+  return luaL_error(
+      L,
+      "global '%s' is not defined: a local, or a field of a module's own table, is what lasts between requests "
+      "(rawget(_G, '%s') asks without an error)",
+      lua_tostring(L, 2), lua_tostring(L, 2));
 }
 
 static int l_pairs(lua_State *L) {

@@ -77,7 +77,8 @@ static int k_json(lua_State *L, int status, lua_KContext context) {
   ls_http_push_json(L, call->module, false);
   lua_pushvalue(L, -4);
   lua_call(L, 1, LUA_MULTRET);
-  return lua_gettop(L) - 4; /* under it: req and the three results of req:body */
+  int results = lua_gettop(L) - 4; /* under it: req and the three results of req:body */
+  return results == 3 && lua_isnil(L, -3) ? ls_call_reject_body(L, call) : results;
 }
 
 /* Calls req:body so that its three results are what stands above req. */
@@ -92,7 +93,7 @@ static int call_body(lua_State *L, lua_KFunction next) {
 
 /* req:json() -> value; or nil, message, code
  * Async. The body, decoded by json.decode; its Content-Type does not matter. Fails as req:body, or with the position of
- * what is no JSON. */
+ * what is no JSON (EJSON). assert(req:json()) is answered 400 then. */
 int ls_http_l_json(lua_State *L) {
   return call_body(L, k_json);
 }
@@ -127,7 +128,7 @@ int ls_http_l_form(lua_State *L) {
   lua_pushlstring(L, type.ptr, type.len);
   lua_concat(L, 2);
   lua_pushliteral(L, "EINVAL");
-  return 3;
+  return ls_call_reject_body(L, call);
 }
 
 /* ---- in chunks ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "bind/http/impl.h"
@@ -60,7 +61,8 @@ static void end(struct ls_call *call) {
   ls_buf_dispose(&call->body);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
-  call->body_ref = call->close_ref = LUA_NOREF;
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->rejection_ref);
+  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   request->user = NULL;
   ls_request_release(request);
   wake_all(call, LS_ECLOSED);
@@ -68,26 +70,44 @@ static void end(struct ls_call *call) {
     pool(call);
 }
 
-/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. */
-static bool is_body_failed(const struct ls_call *call) {
+/* Whether the handler's error, on top of L, is the message with which req:json or req:form refused the body, passed on
+ * by assert or error, which may have put the place in front. */
+static bool is_rejection(const struct ls_call *call, lua_State *L) {
+  size_t len, message_len;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref);
+  const char *message = lua_tolstring(L, -1, &message_len);
+  const char *text = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+  bool same = message != NULL && text != NULL && len >= message_len &&
+              memcmp(text + len - message_len, message, message_len) == 0;
+  lua_pop(L, 1);
+  return same;
+}
+
+/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. So is one that was
+ * refused for what is in it, where that is the handler's error. */
+static bool is_clients_fault(const struct ls_call *call) {
   const struct ls_exchange *exchange = &call->request->exchange;
-  return exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
+  return call->rejected ||
+         exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
 }
 
 /* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
 static enum ls_log_level level_of(const struct ls_call *call) {
-  return call->gone || is_body_failed(call) ? LS_LOG_INFO : LS_LOG_ERROR;
+  return call->gone || is_clients_fault(call) ? LS_LOG_INFO : LS_LOG_ERROR;
 }
 
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
-  ls_response_fail(call->request, is_body_failed(call) ? call->request->exchange.failure_status : 500, NULL);
+  int status = call->rejected ? 400 : is_clients_fault(call) ? call->request->exchange.failure_status : 500;
+  ls_response_fail(call->request, status, NULL);
   ls_call_on_finish(call);
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
   char text[LUA_IDSIZE + 64];
-  snprintf(text, sizeof text, "the handler (%s) ended without answering", call->server->where);
+  bool begun = call->request->exchange.response_state != LS_RESPONSE_NONE;
+  snprintf(text, sizeof text, "the handler (%s) ended without %s", call->server->where,
+           begun ? "finishing the answer it began: res:finish" : "answering");
   log_call(call, level_of(call), text);
   answer_error(call);
 }
@@ -143,6 +163,7 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
     ls_call_settle(call);
     return;
   }
+  call->rejected = L != NULL && is_rejection(call, L);
   if (L == NULL || !ls_task_is_cancellation(L, -1))
     log_error(call, L);
   call->task = NULL;
@@ -153,7 +174,9 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
 static void on_timeout(struct ls_timer *timer) {
   struct ls_call *call = ls_container_of(timer, struct ls_call, timer);
   if (!is_finished(call)) {
-    log_call(call, LS_LOG_WARN, "no answer within handler_timeout");
+    char text[80];
+    snprintf(text, sizeof text, "no answer within handler_timeout (%g s)", (double)call->server->handler_timeout / 1e3);
+    log_call(call, LS_LOG_WARN, text);
     ls_response_fail(call->request, 504, NULL);
   }
   cancel(call);
@@ -220,7 +243,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->generation = 1;
   call->timer.fire = on_timeout;
   call->timer.unref = true;
-  call->body_ref = call->close_ref = LUA_NOREF;
+  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);
   return call;
@@ -244,7 +267,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->scope.is_request = true;
   call->server = server;
   call->body_use = LS_BODY_UNUSED;
-  call->later = call->gone = false;
+  call->later = call->gone = call->rejected = false;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);
   if (call->task == NULL) {
@@ -313,6 +336,13 @@ void ls_call_took_body(struct ls_call *call) {
 /* What has not come by the end of the response is thrown away by the connection. */
 bool ls_call_awaits_body(const struct ls_call *call) {
   return call->request->exchange.body_state == LS_BODY_READING && !call->gone && !is_finished(call);
+}
+
+int ls_call_reject_body(lua_State *L, struct ls_call *call) {
+  lua_pushvalue(L, -2);
+  luaL_unref(L, LUA_REGISTRYINDEX, call->rejection_ref);
+  call->rejection_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+  return 3;
 }
 
 int ls_call_collect_body(struct ls_call *call, uint64_t limit) {

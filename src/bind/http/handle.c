@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bind/http/impl.h"
+#include "script/options.h"
+
+#define FIELDS_MAX 64
 
 /* A field access is one lookup in a table that the __index closure holds; a getter stands there as its address. */
 
@@ -23,14 +26,36 @@ struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
   return handle->call;
 }
 
+/* A name that is not there: most often misspelt. */
+static int raise_unknown(lua_State *L) {
+  static const char *const short_names[] = {"req", "res", "req.headers"};
+  const char *names[FIELDS_MAX + 1];
+  int count = 0;
+  const char *type = lua_touserdata(L, lua_upvalueindex(2));
+  const char *owner = short_names[type == ls_http_request_type ? 0 : type == ls_http_response_type ? 1 : 2];
+  if (lua_type(L, 2) != LUA_TSTRING)
+    return luaL_error(L, "%s has no field of type %s", owner, luaL_typename(L, 2));
+  for (lua_pushnil(L); count < FIELDS_MAX && lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
+    names[count++] = lua_tostring(L, -2);
+  names[count] = NULL;
+  const char *nearest = ls_options_nearest(lua_tostring(L, 2), names);
+  if (nearest != NULL)
+    return luaL_error(L, "%s has no field '%s' (did you mean '%s'?)", owner, lua_tostring(L, 2), nearest);
+  return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
+}
+
 /* Upvalues: the table of names, the type's name. */
 static int l_index(lua_State *L) {
   lua_settop(L, 2);
+  lua_pushvalue(L, 2); /* the name stays for the error */
   switch (lua_rawget(L, lua_upvalueindex(1))) {
   case LUA_TLIGHTUSERDATA: {
     const struct ls_http_field *field = lua_touserdata(L, -1);
     return field->get(L, ls_http_check(L, 1, lua_touserdata(L, lua_upvalueindex(2))));
   }
+  case LUA_TNIL:
+    lua_settop(L, 2);
+    return raise_unknown(L);
   default:
     return 1;
   }

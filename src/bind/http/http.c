@@ -220,6 +220,8 @@ static int l_listen(lua_State *L) {
   struct ls_http_server *server = check_open(L);
   static const char *const known[] = {"backlog", "host", "mode", "path", "port", NULL};
   struct ls_listen_options options = ls_check_listen(L, 2, "server:listen", known);
+  if (!lua_isnoneornil(L, 3))
+    return luaL_error(L, "server:listen takes a port or options and nothing more: it has listened when it returns");
   if (server->self == LUA_NOREF) {
     lua_pushvalue(L, 1);
     server->self = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -93,9 +93,11 @@ struct ls_call {
   unsigned wait_count; /* not freed yet: the call is not pooled before */
   struct ls_buf body;  /* collected for req:body() */
   enum ls_body_use body_use;
-  int body_ref;  /* the whole body as a string */
-  int close_ref; /* a table of functions */
+  int body_ref;      /* the whole body as a string */
+  int close_ref;     /* a table of functions */
+  int rejection_ref; /* the message with which req:json or req:form refused the body */
   bool later, gone;
+  bool rejected; /* the handler passed that message on as its error: 400 */
 };
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
@@ -133,6 +135,10 @@ void ls_call_took_body(struct ls_call *call);
 
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);
+
+/* Pushed nil, message, code for a body that is not what the handler asked for: should the message become the handler's
+ * error, the client gets a 400. Returns 3. */
+int ls_call_reject_body(lua_State *L, struct ls_call *call);
 
 /* Looks what has come of the body: 0: complete in call->body; 1: more to come; or a negative code. */
 int ls_call_collect_body(struct ls_call *call, uint64_t limit);

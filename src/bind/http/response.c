@@ -165,7 +165,10 @@ static int check_status(lua_State *L, int index, int least) {
   int exact;
   lua_Integer status = lua_tointegerx(L, index, &exact);
   if (!exact || lua_type(L, index) != LUA_TNUMBER)
-    return luaL_error(L, "the status must be an integer, not %s", luaL_tolstring(L, index, NULL));
+    return luaL_error(L,
+                      lua_type(L, index) == LUA_TSTRING ? "the status must be an integer, not the string '%s'"
+                                                        : "the status must be an integer, not %s",
+                      luaL_tolstring(L, index, NULL));
   if (status < least || status > 599)
     return luaL_error(L, "the status must be from %d to 599, not %I", least, (LUAI_UACINT)status);
   return (int)status;
@@ -364,6 +367,8 @@ static int l_redirect(lua_State *L) {
   struct ls_call *call = check(L);
   int status = 302;
   if (lua_gettop(L) > 2) {
+    if (!lua_isinteger(L, 2))
+      return luaL_error(L, "res:redirect takes a URL, or a status (an integer) and a URL");
     status = check_status(L, 2, 300);
     luaL_argcheck(L, status < 400, 2, "a redirection has a status from 300 to 399");
     lua_remove(L, 2);
