@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- require of modules whose main chunk waits. Each case writes its modules into a folder of its own.
 
+local process = require "spec.support.process"
 local fs, task, timer = require "luaserve.fs", require "luaserve.task", require "luaserve.timer"
 
 describe("require", function()
@@ -155,6 +156,52 @@ describe("require", function()
       module("m_" .. i, ("require('luaserve.timer').sleep(0.001) return 1 + %s"):format(inner))
     end
     assert.equal(30, (require "m_1"))
+  end)
+
+  it("loads once in an exit hook, however long the list of where it looked", function()
+    local result = process.script [[
+      package.path = ("/nonexistent/" .. ("x"):rep(100) .. "/?.lua;"):rep(30)
+      table.insert(package.searchers, function()
+        return function(name) print("loads", name) return "value" end, "data"
+      end)
+      require("luaserve.process").on_exit(function() print(pcall(require, "late")) end)]]
+    assert.equal("loads\tlate\ntrue\tvalue\tdata\n", result.out)
+  end)
+
+  it("passes on at once a cancellation that comes from the module", function()
+    local starter
+    package.preload.m_cancels = function()
+      starter:cancel()
+      timer.sleep(0.005)
+      return "loaded"
+    end
+    starter = task.spawn(require, "m_cancels")
+    pcall(starter.join, starter)
+    assert.equal("cancelled", starter:status())
+    assert.is_nil(package.loaded.m_cancels)
+    assert.equal("loaded", (require "m_cancels"))
+    package.preload.m_cancels = nil
+  end)
+
+  it("logs the error of a load that nobody waits for any more", function()
+    local result = process.script [[
+      local task, timer = require "luaserve.task", require "luaserve.timer"
+      package.preload.m_fails = function() timer.sleep(0.002) error("in the load") end
+      local starter = task.spawn(require, "m_fails")
+      timer.sleep(0.001)
+      starter:cancel()]]
+    assert.matches("in the load", result.err, 1, true)
+  end)
+
+  it("ends the program where a module does so while it is loaded", function()
+    local result = process.script [[
+      package.preload.m_exits = function() os.exit(3, true) end
+      local _ <close> = setmetatable({}, { __close = function() print("closed") end })
+      require "m_exits"
+      print("not reached")]]
+    assert.equal("closed\n", result.out)
+    assert.equal("", result.err)
+    assert.equal(3, result.status)
   end)
 
   it("can be called from a user's coroutine", function()

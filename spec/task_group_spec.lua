@@ -3,6 +3,7 @@
 
 local process = require "spec.support.process"
 local task, timer = require "luaserve.task", require "luaserve.timer"
+local mailbox = require "luaserve.core.mailbox"
 
 local function sleeper(seconds, ...)
   local results = table.pack(...)
@@ -145,6 +146,54 @@ describe("a group", function()
     assert.equal("the task was cancelled", tostring(err))
   end)
 
+  it("has ended when its block is left, also when that is cancelled while it closes", function()
+    local ended = false
+    local closing = mailbox()
+    local t = task.spawn(function()
+      local group <close> = task.group()
+      group:spawn(function()
+        local _ <close> = setmetatable({}, { __close = function()
+          closing:put(true)
+          timer.sleep(0.005)
+          ended = true
+        end })
+        timer.sleep(60)
+      end)
+      timer.sleep(0.001)
+    end)
+    closing:take()
+    t:cancel()
+    pcall(t.join, t)
+    assert.is_true(ended)
+    assert.equal("cancelled", t:status())
+  end)
+
+  it("that another task closes wakes who waits for it", function()
+    local group = task.group()
+    local waiter = task.spawn(group.wait, group)
+    group:spawn(function() end)
+    group:spawn(function() end)
+    task.spawn(group.close, group)
+    assert.not_equal("ETIMEDOUT", (select(3, task.timeout(1, waiter.join, waiter))))
+  end)
+
+  it("does not keep the tasks that have ended well", function()
+    local group <close> = task.group()
+    local tasks = setmetatable({}, { __mode = "v" })
+    tasks[0] = group:spawn(function() end)
+    group:wait()
+    for i = 1, 10 do
+      tasks[i] = group:spawn(function() end)
+      timer.sleep(0)
+    end
+    group:spawn(error, "kept", 0)
+    timer.sleep(0)
+    group:spawn(function() end)
+    collectgarbage()
+    assert.is_nil(next(tasks))
+    assert.has_error(function() group:wait() end, "kept")
+  end)
+
   it("takes no tasks once it is closed", function()
     local group = task.group()
     group:close()
@@ -190,6 +239,19 @@ describe("task.defer", function()
       print(select(2, pcall(t.join, t)))]]
     assert.matches("^still runs\n[^\n]*in the task\n$", result.out)
     assert.matches("error in a deferred function: in defer", result.err, 1, true)
+  end)
+
+  it("is not cut short by a cancellation that came too late for the task", function()
+    local log = {}
+    local t = task.spawn(function()
+      task.defer(function() timer.sleep(0.001) log[#log + 1] = "first" end)
+      task.defer(function() log[#log + 1] = "cancels" task.current():cancel() end)
+      task.defer(function() timer.sleep(0.001) log[#log + 1] = "last" end)
+      task.current():cancel()
+      return "value"
+    end)
+    assert.equal("value", (t:join()))
+    assert.same({ "last", "cancels", "first" }, log)
   end)
 
   it("runs what a deferred function defers", function()
@@ -261,6 +323,17 @@ describe("a semaphore", function()
     assert.is_false(semaphore:try_acquire())
   end)
 
+  it("takes a permit back when both are collected", function()
+    local result = process.script [[
+      local task = require "luaserve.task"
+      owner = setmetatable({}, { __gc = function(self) print(pcall(self.semaphore.release, self.semaphore)) end })
+      owner.semaphore = task.semaphore(2) -- younger than its owner: finalized before it
+      owner.semaphore:acquire()
+      os.exit(0, true)]]
+    assert.matches("^false\t[^\n]*closed\n$", result.out)
+    assert.equal("", result.err)
+  end)
+
   it("gives the permit back after an error", function()
     local semaphore = task.semaphore(1)
     pcall(semaphore.with, semaphore, error, "x")
@@ -324,5 +397,23 @@ describe("a channel", function()
     timer.sleep(0.001)
     assert.equal("a", channel:receive())
     assert.equal("b", channel:receive())
+  end)
+
+  it("keeps the order of values that several cancelled receivers give back", function()
+    local channel, receivers = task.channel(4), {}
+    for i = 1, 3 do
+      receivers[i] = task.spawn(channel.receive, channel)
+    end
+    timer.sleep(0.001)
+    for i = 1, 4 do
+      channel:send(i)
+    end
+    for i = 1, 3 do
+      receivers[i]:cancel()
+    end
+    timer.sleep(0.001)
+    for i = 1, 4 do
+      assert.equal(i, channel:receive())
+    end
   end)
 end)

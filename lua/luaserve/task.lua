@@ -37,7 +37,21 @@ Group.__name = "luaserve.group"
 --   group:wait()
 -- @return group
 function task.group()
-  return setmetatable({ ended = mailbox(), tasks = {}, running = 0 }, Group)
+  return setmetatable({ ended = mailbox(), failed = {}, tasks = {}, last = 0, running = 0 }, Group)
+end
+
+-- Forgets the children that have ended well: a group that lives long, and that nobody waits for, must not grow.
+local function forget_done(group)
+  local found, index = group.ended:try()
+  while found do
+    if group.tasks[index]:status() == "done" then
+      group.tasks[index] = nil
+      group.running = group.running - 1
+    else
+      table.insert(group.failed, index)
+    end
+    found, index = group.ended:try()
+  end
 end
 
 --- Starts fn(...) in the group.
@@ -47,21 +61,25 @@ function Group:spawn(fn, ...)
   if self.closed then
     error("the group is closed", 2)
   end
-  local index = #self.tasks + 1
+  forget_done(self)
+  local index = self.last + 1
   local child = core.spawn_watched(self.ended, index, fn, ...)
   self.tasks[index] = child
+  self.last = index
   self.running = self.running + 1
   return child
 end
 
--- Waits for the next child to end: its index, whether it succeeded, its results or its error; nil when none runs.
+-- Waits for the next child to end: its index, whether it succeeded, its results or its error; nil when none runs. The
+-- count is below 0 where another task has closed the group while this one was about to take an outcome.
 local function next_outcome(group)
-  if group.running == 0 then
+  if group.running <= 0 then
     return nil
   end
-  local index = group.ended:take()
+  local index = table.remove(group.failed, 1) or group.ended:take()
   group.running = group.running - 1
   local child = group.tasks[index]
+  group.tasks[index] = nil
   return index, pcall(child.join, child)
 end
 
@@ -75,14 +93,26 @@ function Group:wait()
   end
 end
 
---- Cancels what still runs and waits for its end. Errors of the cancelled are dropped.
+local function join_all(group)
+  for index = 1, group.last do
+    local child = group.tasks[index]
+    if child then
+      pcall(child.join, child)
+    end
+  end
+end
+
+--- Cancels what still runs and waits for its end, also when the caller is cancelled meanwhile: that is raised after it.
+-- Errors of the cancelled are dropped.
 function Group:close()
   self.closed = true
-  for _, child in ipairs(self.tasks) do
-    child:cancel()
+  for index = 1, self.last do
+    if self.tasks[index] then
+      self.tasks[index]:cancel()
+    end
   end
-  for _, child in ipairs(self.tasks) do
-    pcall(child.join, child)
+  if core.can_await() then
+    core.shield(join_all, self)
   end
   self.running = 0
 end
@@ -90,7 +120,7 @@ end
 Group.__close = Group.close
 
 function Group:__tostring()
-  return ("group (%d of %d tasks running)"):format(self.running, #self.tasks)
+  return ("group (%d of %d tasks running)"):format(self.running, self.last)
 end
 
 -- ---- all, any ----

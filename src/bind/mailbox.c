@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* require "luaserve.core.mailbox": values left for whoever comes to take them, in order; what the semaphores and channels
- * of luaserve.task stand on. A value that was handed to a task which is cancelled before it could look goes back to the
- * front, or to the next one who waits: none is lost. */
+ * of luaserve.task stand on. A value that was handed to a task which is cancelled before it could look goes back to its
+ * place, or to the next one who waits: none is lost. */
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -17,6 +17,7 @@
 
 struct item {
   struct ls_list link; /* in mailbox->items */
+  lua_Integer number;  /* in the order of put */
   int value;           /* registry reference */
 };
 
@@ -24,6 +25,7 @@ struct mailbox {
   struct ls_list items;
   struct ls_list takers; /* take.link; empty while there are items */
   lua_Integer count;     /* of items */
+  lua_Integer last;      /* number of an item */
   bool closed;
 };
 
@@ -46,18 +48,22 @@ static void hand_over(struct take *take, struct item *item) {
   ls_op_done(&take->op);
 }
 
-/* In front: an item that comes back. */
-static void add(struct mailbox *mailbox, struct item *item, bool in_front) {
+/* Where an item that comes back belongs: before the first that was put later. */
+static struct ls_list *place_of(struct mailbox *mailbox, const struct item *item) {
+  struct ls_list *link = mailbox->items.next;
+  while (link != &mailbox->items && ls_container_of(link, struct item, link)->number < item->number)
+    link = link->next;
+  return link;
+}
+
+static void add(struct mailbox *mailbox, struct item *item, bool comes_back) {
   struct ls_list *first = mailbox->takers.next;
   if (first != &mailbox->takers) {
     hand_over(ls_container_of(first, struct take, link), item);
     return;
   }
   mailbox->count++;
-  if (in_front)
-    ls_list_push_front(&mailbox->items, &item->link);
-  else
-    ls_list_push(&mailbox->items, &item->link);
+  ls_list_push(comes_back ? place_of(mailbox, item) : &mailbox->items, &item->link);
 }
 
 static struct item *shift(struct mailbox *mailbox) {
@@ -141,6 +147,7 @@ void ls_mailbox_put(lua_State *L, int index) {
     return;
   }
   item->value = value;
+  item->number = ++mailbox->last;
   ls_list_init(&item->link);
   add(mailbox, item, false);
 }
@@ -189,8 +196,10 @@ static int l_len(lua_State *L) {
   return 1;
 }
 
+/* Finalizers that run later may still put: closed, it keeps nothing. */
 static int l_gc(lua_State *L) {
   struct mailbox *mailbox = check(L);
+  mailbox->closed = true;
   struct item *item;
   while ((item = shift(mailbox)) != NULL) {
     luaL_unref(L, LUA_REGISTRYINDEX, item->value);

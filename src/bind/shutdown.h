@@ -12,7 +12,8 @@
 
 struct ls_runtime;
 
-/* A server listens, or there is something to do at the end (exit hooks, children): watches from now on. Harmless when watching already; without memory the signals just kill. */
+/* A server listens, or there is something to do at the end (exit hooks, children): watches from now on. Harmless when
+ * watching already; without memory the signals just kill. */
 void ls_shutdown_watch(struct ls_runtime *rt);
 
 /* A handler of process.on has gone, which was called instead: watches again. */

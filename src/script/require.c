@@ -71,15 +71,21 @@ void ls_require_dispose(struct ls_runtime *rt) {
     unref(ls_container_of(link, struct ls_load, link));
 }
 
-/* The error, or the loader data, is on top of L; no L: out of memory. */
+/* The error, or the loader data, is on top of L; no L: out of memory, maybe in a first call of this. An error that
+ * nobody asks for any more is logged. */
 static void on_loaded(struct ls_task *task, lua_State *L, int status) {
   struct ls_load *load = task->loading;
+  if (L != NULL) {
+    int outcome = lua_gettop(L);
+    if (load->references == 1)
+      ls_task_end_logged(task, L, status);
+    lua_settop(L, outcome);
+    load->outcome = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   task->loading = NULL;
   ls_list_remove(&load->link);
   load->ended = true;
   load->failed = status != LUA_OK;
-  if (L != NULL)
-    load->outcome = luaL_ref(L, LUA_REGISTRYINDEX);
   struct ls_list *link;
   while ((link = ls_list_shift(&load->waits)) != NULL)
     ls_op_done(&ls_container_of(link, struct wait, link)->op);
@@ -174,13 +180,14 @@ static struct ls_load *start(lua_State *L, struct ls_runtime *rt) {
 
 /* ---- its outcome ---- */
 
-/* Pushes what require returns, or raises what the load ended with. */
+/* Pushes what require returns, and gives its number; or the error that the load ended with, and gives 0. */
 static int push_outcome(lua_State *L, const struct ls_load *load) {
   if (load->failed) {
     if (load->outcome == LUA_NOREF)
-      return luaL_error(L, "not enough memory");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, load->outcome);
-    return lua_error(L);
+      lua_pushliteral(L, "not enough memory");
+    else
+      lua_rawgeti(L, LUA_REGISTRYINDEX, load->outcome);
+    return 0;
   }
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, load->name);
@@ -189,7 +196,8 @@ static int push_outcome(lua_State *L, const struct ls_load *load) {
 }
 
 static int push_wait(lua_State *L, struct ls_op *op) {
-  return push_outcome(L, ls_container_of(op, struct wait, op)->load);
+  int results = push_outcome(L, ls_container_of(op, struct wait, op)->load);
+  return results > 0 ? results : lua_error(L);
 }
 
 static bool cancel_wait(struct ls_op *op) {
@@ -226,55 +234,47 @@ static void check_ring(lua_State *L, const struct ls_load *load, const struct ls
   luaL_error(L, "modules require each other while they are loaded: %s", lua_tostring(L, -1));
 }
 
-/* Takes over the caller's reference to load, unless it raises. */
+/* The load has not ended. */
 static int await_outcome(lua_State *L, struct ls_load *load) {
   static const struct ls_op_type type = {"require", push_wait, cancel_wait, free_wait};
   struct wait *wait = ls_op_alloc(L, sizeof *wait);
   ls_op_init(L, &wait->op, &type);
   wait->load = load;
+  load->references++;
+  wait->by = load->rt->running->loading;
+  if (wait->by != NULL)
+    wait->by->waits_for = load;
   ls_list_init(&wait->link);
-  if (load->ended) {
-    ls_op_done(&wait->op);
-  } else {
-    wait->by = load->rt->running->loading;
-    if (wait->by != NULL)
-      wait->by->waits_for = load;
-    ls_list_push(&load->waits, &wait->link);
-  }
+  ls_list_push(&load->waits, &wait->link);
   return ls_op_await(L, &wait->op, 0);
 }
 
-/* The load was started by this call: its outcome, without a wait where it is there already. */
+/* The load was started by this call, which has a reference: its outcome, without a wait where it is there already. */
 static int finish_started(lua_State *L, struct ls_load *load) {
   if (load->ended) {
-    bool failed = load->failed;
-    if (failed)
-      lua_rawgeti(L, LUA_REGISTRYINDEX, load->outcome);
-    else
-      push_outcome(L, load);
+    int results = push_outcome(L, load);
     unref(load);
-    return failed ? lua_error(L) : 2;
+    return results > 0 ? results : lua_error(L);
   }
-  if (!ls_op_can_await(L)) {
-    unref(load);
+  unref(load);                                          /* its task has one */
+  bool exits = load->rt->exiting && ls_op_can_await(L); /* the module has called os.exit: this task stays where it is */
+  if (!exits)
     ls_op_check(L, 0, "require of a module that waits");
-  }
   return await_outcome(L, load);
 }
 
 /* The program is ending and no task runs any more: exit hooks and finalizers load as plain Lua does. */
 static int load_here(lua_State *L) {
   push_loader(L, lua_tostring(L, 1));
-  lua_replace(L, 2);
-  lua_insert(L, 3);
-  lua_settop(L, 3); /* name, loader data, loader */
+  int data = lua_gettop(L); /* what lies below must stay: a buffer that is to be closed may be there */
   lua_pushcfunction(L, l_load);
-  for (int i = 1; i <= 3; i++)
-    lua_pushvalue(L, i);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, data);
+  lua_pushvalue(L, data - 1);
   lua_call(L, 3, 0);
   lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, lua_tostring(L, 1));
-  lua_pushvalue(L, 2);
+  lua_pushvalue(L, data);
   return 2;
 }
 
@@ -298,7 +298,6 @@ static int l_require(lua_State *L) {
   }
   check_ring(L, load, rt->running != NULL ? rt->running->loading : NULL);
   ls_op_check(L, 0, "require of a module that is being loaded");
-  load->references++;
   return await_outcome(L, load);
 }
 

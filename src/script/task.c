@@ -213,7 +213,8 @@ static void log_deferred(struct ls_task *task, lua_State *L) {
 }
 
 /* Calls them all, each protected, and then goes on to the end. The outcome stays below on the stack; the traceback of
- * an error waits in the table, because a further error would take its place. */
+ * an error waits in the table, because a further error would take its place. A cancellation that nothing has waited for
+ * is dropped: one that comes before a function must not keep it from waiting. */
 static int k_deferred(lua_State *L, int status, lua_KContext context) {
   struct ls_task *task = (struct ls_task *)context;
   for (;;) {
@@ -222,6 +223,7 @@ static int k_deferred(lua_State *L, int status, lua_KContext context) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->deferred);
     if (luaL_len(L, -1) == 0)
       break;
+    task->cancelled = false;
     lua_pushcfunction(L, l_call_deferred);
     lua_insert(L, -2);
     status = lua_pcallk(L, 1, 0, 1, context, k_deferred);
@@ -248,10 +250,10 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
   ls_op_forget_pushed(task);
   if (status == LUA_YIELD)
     status = LUA_OK; /* how a continuation is told of success */
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
   task->ended = true;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
   task->on_end(task, L, status);
   if (status != LUA_OK) {
     lua_pushnil(L);

@@ -87,8 +87,9 @@ static bool is_rejection(const struct ls_call *call, lua_State *L) {
  * refused for what is in it, where that is the handler's error. */
 static bool is_clients_fault(const struct ls_call *call) {
   const struct ls_exchange *exchange = &call->request->exchange;
-  return call->rejected ||
-         exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
+  if (call->rejected)
+    return true;
+  return exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
 }
 
 /* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
@@ -104,7 +105,7 @@ static void answer_error(struct ls_call *call) {
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
-  char text[LUA_IDSIZE + 64];
+  char text[LUA_IDSIZE + 96];
   bool begun = call->request->exchange.response_state != LS_RESPONSE_NONE;
   snprintf(text, sizeof text, "the handler (%s) ended without %s", call->server->where,
            begun ? "finishing the answer it began: res:finish" : "answering");
