@@ -18,7 +18,9 @@ describe("an app file", function()
   end
 
   it("that is missing is named", function()
-    assert_refused(process.run { "no/such/app.lua" }, "no/such/app.lua", "No such file or directory")
+    local result = process.run { "no/such/app.lua" }
+    assert_refused(result, "no/such/app.lua", "No such file or directory")
+    assert.not_matches("stack traceback", result.err, 1, true) -- there is nothing to trace
   end)
 
   it("with an error of syntax is named, with the line", function()

@@ -107,7 +107,10 @@ static void push_traceback(lua_State *L) {
   const char *text = lua_tolstring(L, -1, &len);
   while (len >= sizeof base && memcmp(text + len - (sizeof base - 1), base, sizeof base - 1) == 0)
     len -= sizeof base - 1;
-  lua_pushlstring(L, text, len);
+  if (memchr(text, '\n', len) != NULL)
+    lua_pushlstring(L, text, len);
+  else
+    lua_pushnil(L); /* only the heading is left */
 }
 
 /* Keeps the error value as it is and its traceback beside it, so that a joiner gets the one and the log both. */
