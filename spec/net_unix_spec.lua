@@ -53,10 +53,6 @@ describe("a unix socket", function()
   end)
 
   it("is removed from wherever the program is then", function()
-    if not pcall(require, "luaserve.process") then
-      pending("no luaserve.process")
-      return
-    end
     local folder = os.tmpname()
     os.remove(folder)
     local code = [[
