@@ -13,6 +13,7 @@ local task = {
   can_await = core.can_await,
   current = core.current,
   defer = core.defer,
+  locals = core.locals,
   shield = core.shield,
   spawn = core.spawn,
 }

@@ -295,6 +295,15 @@ static int l_current(lua_State *L) {
   return 1;
 }
 
+/* task.locals() -> table
+ * Values of the request that the running code belongs to, the same table as req.locals: in its handler, in the tasks and
+ * callbacks that it started, and in theirs, however deep. Outside of requests, and in task.background, the program's.
+ *   req.locals.id = id; ... log(task.locals().id) -- anywhere below */
+static int l_locals(lua_State *L) {
+  ls_task_push_locals(L, current_scope(L));
+  return 1;
+}
+
 /* task.defer(fn, ...)
  * Calls fn(...) when the running task ends, on every way out: after a return, an error or a cancellation; the last one
  * first. It may wait. An error in it is logged, and the others still run.
@@ -313,6 +322,7 @@ int luaopen_luaserve_core_task(lua_State *L) {
                                        {"can_await", l_can_await},
                                        {"current", l_current},
                                        {"defer", l_defer},
+                                       {"locals", l_locals},
                                        {"shield", l_shield},
                                        {"spawn", l_spawn},
                                        {"spawn_watched", l_spawn_watched},

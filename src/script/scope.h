@@ -23,6 +23,7 @@ struct ls_scope {
   /* An error that nobody joined ended one of its tasks: logs the text, which has the traceback, and does what is to be
    * done. NULL: the text is logged, and that is all. */
   void (*on_error)(struct ls_scope *scope, const char *text);
+  int locals; /* registry reference of the table of task.locals; 0: not asked for yet */
   bool is_request;
   bool cancelling;
 };

@@ -169,6 +169,16 @@ static int wait_for_work(lua_State *L, lua_KContext context) {
   return lua_yieldk(L, 1, context, k_run);
 }
 
+/* ---- locals ---- */
+
+void ls_task_push_locals(lua_State *L, struct ls_scope *scope) {
+  if (scope->locals == 0) {
+    lua_newtable(L);
+    scope->locals = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, scope->locals);
+}
+
 /* ---- what was deferred ---- */
 
 void ls_task_defer(struct ls_task *task, lua_State *L, int count) {

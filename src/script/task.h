@@ -92,6 +92,10 @@ int ls_task_raise_cancel(lua_State *L);
  * first. Raises for memory. */
 void ls_task_defer(struct ls_task *task, lua_State *L, int count);
 
+/* Pushes the table of values that everything in scope shares, made when first asked for. The owner of the scope unrefs
+ * scope->locals at its end. */
+void ls_task_push_locals(lua_State *L, struct ls_scope *scope);
+
 /* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. An error
  * object whose __tostring fails is named by its type. */
 const char *ls_task_push_error(struct ls_task *task, lua_State *L);

@@ -21,6 +21,11 @@ function task.background(fn, ...) end
 ---@return luaserve.task?
 function task.current() end
 
+---Values of the request that the running code belongs to, the same table as req.locals: in its handler and in the tasks
+---and callbacks that it started. Outside of requests, and in background, the program's.
+---@return table
+function task.locals() end
+
 ---Whether an async function can wait at this place.
 ---@return boolean
 function task.can_await() end

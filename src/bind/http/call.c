@@ -62,6 +62,9 @@ static void end(struct ls_call *call) {
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->rejection_ref);
+  if (call->scope.locals != 0)
+    luaL_unref(rt->L, LUA_REGISTRYINDEX, call->scope.locals);
+  call->scope.locals = 0;
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   request->user = NULL;
   ls_request_release(request);
@@ -226,7 +229,7 @@ static int l_dispatch(lua_State *L) {
   if (module->rt->globals == LS_GLOBALS_UNSEALED)
     ls_seal(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
-  ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 4);
+  ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 3);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
   lua_callk(L, 2, 0, 0, k_dispatched);
   return 0;

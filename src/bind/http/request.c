@@ -6,9 +6,10 @@
 #include "bind/http/query.h"
 #include "http/head.h"
 #include "http/url.h"
+#include "script/task.h"
 
 /* The userdata's own values. */
-enum { VALUE_LOCALS = 1, VALUE_PARAMS, VALUE_QUERY, VALUE_HEADERS };
+enum { VALUE_PARAMS = 1, VALUE_QUERY, VALUE_HEADERS };
 
 static const struct ls_head *head_of(const struct ls_call *call) {
   return &call->request->exchange.head;
@@ -133,10 +134,11 @@ static int push_own_table(lua_State *L, int n) {
 }
 
 /* req.locals -> table
- * Empty at first: the place for what middleware wants to tell the handler. */
+ * Empty at first: the place for what middleware wants to tell the handler, and for what code deep inside wants to know:
+ * task.locals() gives the same table. */
 static int get_locals(lua_State *L, struct ls_call *call) {
-  (void)call;
-  return push_own_table(L, VALUE_LOCALS);
+  ls_task_push_locals(L, &call->scope);
+  return 1;
 }
 
 /* req.params -> table. Empty, until a router sets it to what the path's pattern has matched. */
