@@ -135,17 +135,12 @@ static struct handle *spawn(lua_State *L, int first, struct ls_scope *scope) {
   return handle;
 }
 
-static struct ls_scope *current_scope(lua_State *L) {
-  struct ls_runtime *rt = ls_runtime_of(L);
-  return rt->running != NULL ? rt->running->scope : &rt->root;
-}
-
 /* task.spawn(fn, ...) -> task
  * Runs fn(...) as a task of its own, which starts when the caller next waits or returns. It belongs to the request (or
  * the program) that spawned it.
  *   local t = task.spawn(fs.read_file, "data.json"); ...; local data = t:join() */
 static int l_spawn(lua_State *L) {
-  spawn(L, 1, current_scope(L));
+  spawn(L, 1, ls_task_current_scope(ls_runtime_of(L)));
   return 1;
 }
 
@@ -155,7 +150,7 @@ static int l_spawn(lua_State *L) {
 static int l_spawn_watched(lua_State *L) {
   ls_mailbox_check(L, 1);
   lua_Integer index = luaL_checkinteger(L, 2);
-  struct handle *handle = spawn(L, 3, current_scope(L));
+  struct handle *handle = spawn(L, 3, ls_task_current_scope(ls_runtime_of(L)));
   handle->report = index;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 2);
@@ -300,7 +295,7 @@ static int l_current(lua_State *L) {
  * callbacks that it started, and in theirs, however deep. Outside of requests, and in task.background, the program's.
  *   req.locals.id = id; ... log(task.locals().id) -- anywhere below */
 static int l_locals(lua_State *L) {
-  ls_task_push_locals(L, current_scope(L));
+  ls_task_push_locals(L, ls_task_current_scope(ls_runtime_of(L)));
   return 1;
 }
 

@@ -100,11 +100,6 @@ static void on_member_cancel(struct ls_member *member) {
 }
 
 /* Runs inside the callback's task: pushes function and arguments, lets a one-shot timer go, calls. */
-static int k_called(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 static int l_call(lua_State *L) {
   struct handle *handle = lua_touserdata(L, 1);
   int arguments = handle->arguments;
@@ -114,7 +109,7 @@ static int l_call(lua_State *L) {
     lua_getiuservalue(L, 2, i);
   if (!handle->repeats)
     deactivate(handle);
-  lua_callk(L, arguments, 0, 0, k_called);
+  lua_callk(L, arguments, 0, 0, ls_task_return_nothing);
   return 0;
 }
 
@@ -159,7 +154,7 @@ static int activate(lua_State *L, struct handle *handle, int index) {
   }
   handle->self = self;
   handle->first = due;
-  handle->scope = rt->running != NULL ? rt->running->scope : &rt->root;
+  handle->scope = ls_task_current_scope(rt);
   ls_scope_join(handle->scope, &handle->member);
   return 0;
 }
@@ -259,7 +254,7 @@ static int l_timer_gc(lua_State *L) {
 static struct ls_task *make_task(lua_State *L, int first) {
   luaL_checktype(L, first, LUA_TFUNCTION);
   struct ls_runtime *rt = ls_runtime_of(L);
-  struct ls_scope *scope = rt->running != NULL ? rt->running->scope : &rt->root;
+  struct ls_scope *scope = ls_task_current_scope(rt);
   int count = lua_gettop(L) - first + 1;
   struct ls_task *task = ls_task_take(rt, scope, true);
   if (task == NULL || !lua_checkstack(task->co, count)) {

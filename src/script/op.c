@@ -173,11 +173,6 @@ static int shape_results(lua_State *L, int results) {
   return results + 1;
 }
 
-static int k_called_back(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 /* The callback's task: from here on it, not the op, is the scope's member. */
 static int l_call_back(lua_State *L) {
   struct ls_op *op = lua_touserdata(L, 1);
@@ -186,7 +181,7 @@ static int l_call_back(lua_State *L) {
   int results = shape_results(L, push_results(L, op));
   lua_pushvalue(L, 2); /* there may be more than the results above it */
   lua_insert(L, -results - 1);
-  lua_callk(L, results, 0, 0, k_called_back);
+  lua_callk(L, results, 0, 0, ls_task_return_nothing);
   return 0;
 }
 
@@ -259,7 +254,7 @@ static int await_callback(lua_State *L, struct ls_op *op, int callback_index) {
   op->callback = callback;
   op->state = LS_OP_CALLBACK;
   ls_list_push(&rt->callback_ops, &op->link);
-  op->scope = task != NULL ? task->scope : &rt->root;
+  op->scope = ls_task_current_scope(rt);
   ls_scope_join(op->scope, &op->member);
   if (op->done)
     ls_loop_immediate(rt->loop, &op->ready);

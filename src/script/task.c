@@ -169,6 +169,17 @@ static int wait_for_work(lua_State *L, lua_KContext context) {
   return lua_yieldk(L, 1, context, k_run);
 }
 
+/* ---- for what tasks run ---- */
+
+struct ls_scope *ls_task_current_scope(struct ls_runtime *rt) {
+  return rt->running != NULL ? rt->running->scope : &rt->root;
+}
+
+int ls_task_return_nothing(lua_State *L, int status, lua_KContext context) {
+  (void)L, (void)status, (void)context;
+  return 0;
+}
+
 /* ---- locals ---- */
 
 void ls_task_push_locals(lua_State *L, struct ls_scope *scope) {
@@ -198,11 +209,6 @@ void ls_task_defer(struct ls_task *task, lua_State *L, int count) {
   lua_pop(L, 1);
 }
 
-static int k_deferred_call(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 /* Takes the newest entry of the table at index 1 out and calls it. */
 static int l_call_deferred(lua_State *L) {
   lua_Integer last = luaL_len(L, 1);
@@ -214,7 +220,7 @@ static int l_call_deferred(lua_State *L) {
   luaL_checkstack(L, count, "too many arguments");
   for (int i = 1; i <= count; i++)
     lua_rawgeti(L, 2, i);
-  lua_callk(L, count - 1, 0, 0, k_deferred_call);
+  lua_callk(L, count - 1, 0, 0, ls_task_return_nothing);
   return 0;
 }
 

@@ -88,6 +88,12 @@ void ls_task_check_cancel(lua_State *L);
 /* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
 int ls_task_raise_cancel(lua_State *L);
 
+/* The scope that what the running code starts belongs to: its task's, or the root where no task runs. */
+struct ls_scope *ls_task_current_scope(struct ls_runtime *rt);
+
+/* The lua_KFunction of a C function whose last act is a call without results. */
+int ls_task_return_nothing(lua_State *L, int status, lua_KContext context);
+
 /* Moves a function and its arguments, the top count values of L, to what runs when the task ends; the last one runs
  * first. Raises for memory. */
 void ls_task_defer(struct ls_task *task, lua_State *L, int count);

@@ -218,11 +218,6 @@ void ls_call_forsake(struct ls_call *call) {
 
 /* ---- the beginning ---- */
 
-static int k_dispatched(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 static int l_dispatch(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   struct ls_http_module *module = call->module;
@@ -231,7 +226,7 @@ static int l_dispatch(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
   ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 3);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
-  lua_callk(L, 2, 0, 0, k_dispatched);
+  lua_callk(L, 2, 0, 0, ls_task_return_nothing);
   return 0;
 }
 
@@ -410,11 +405,6 @@ void ls_call_on_finish(struct ls_call *call) {
 
 /* ---- the client leaves ---- */
 
-static int k_close_function(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 /* Each function has a task of its own, so that one that raises or waits is not in the way of the next. */
 static int l_close_function(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
@@ -432,7 +422,7 @@ static int l_close_function(lua_State *L) {
     call->close_ref = LUA_NOREF;
   }
   call->module->rt->running->shield = 0;
-  lua_callk(L, 0, 0, 0, k_close_function);
+  lua_callk(L, 0, 0, 0, ls_task_return_nothing);
   return 0;
 }
 

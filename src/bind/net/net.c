@@ -74,11 +74,6 @@ static void close_server(struct ls_net_server *server) {
   server->self = LUA_NOREF;
 }
 
-static int k_handled(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 /* Inside the connection's task. From the point where the userdata has the socket, it owns it. */
 static int l_handle(lua_State *L) {
   struct ls_net_socket *socket = lua_touserdata(L, 1);
@@ -92,7 +87,7 @@ static int l_handle(lua_State *L) {
   ls_list_remove(&socket->incoming);
   socket->task->data = NULL;
   socket->task = NULL;
-  lua_callk(L, 1, 0, 0, k_handled);
+  lua_callk(L, 1, 0, 0, ls_task_return_nothing);
   return 0;
 }
 

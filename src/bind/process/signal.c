@@ -118,11 +118,6 @@ static void close_handler(struct handler *handler) {
   uv_close((uv_handle_t *)&handler->uv, on_closed);
 }
 
-static int k_handled(lua_State *L, int status, lua_KContext context) {
-  (void)L, (void)status, (void)context;
-  return 0;
-}
-
 /* Inside the task of a delivery. */
 static int l_deliver(lua_State *L) {
   struct handler *handler = lua_touserdata(L, 1);
@@ -130,7 +125,7 @@ static int l_deliver(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, handler->self);
   lua_getiuservalue(L, 2, 1);
   ls_process_push_signal(L, handler->number);
-  lua_callk(L, 1, 0, 0, k_handled);
+  lua_callk(L, 1, 0, 0, ls_task_return_nothing);
   return 0;
 }
 
