@@ -61,6 +61,10 @@ struct ls_http_server {
  * connections, and need it until they have ended. */
 void ls_http_server_settle(struct ls_http_server *server);
 
+/* The options of create_server at index (none, nil or a table) over the defaults that are there. Raises for unknown and
+ * mistyped ones. */
+void ls_http_read_options(lua_State *L, int index, struct ls_server_options *options, struct ls_http_server *server);
+
 /* ---- waits ---- */
 
 enum ls_wait_kind { LS_WAIT_BODY, LS_WAIT_CHUNK, LS_WAIT_DRAIN };
