@@ -87,7 +87,7 @@ static void behave(struct ls_exchange *exchange) {
   }
   EXPECT(ls_exchange_respond(exchange, 200, NULL, exchange->head.url_len % 2 == 0 ? -1 : (int64_t)strlen(text)) == 0);
   EXPECT(ls_exchange_write(exchange, text, strlen(text)) >= 0);
-  EXPECT(ls_exchange_finish(exchange) == 0);
+  EXPECT(ls_exchange_finish(exchange, NULL) == 0);
 }
 
 static void respond_somehow(struct owner *owner, struct ls_exchange *exchange) {
@@ -114,7 +114,7 @@ static void act(struct owner *owner, struct ls_exchange *exchange) {
     break;
   case 3:
     if (exchange->response_left == 0 || one_in(owner, 8))
-      ls_exchange_finish(exchange);
+      ls_exchange_finish(exchange, NULL);
     break;
   case 4:
     if (one_in(owner, 8))

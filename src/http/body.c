@@ -12,6 +12,7 @@ enum state {
   COUNTED,       /* content of a Content-Length */
   SIZE_FIRST,    /* the first digit of a chunk size */
   SIZE,          /* more digits, ';' or CR */
+  SIZE_BLANK,    /* white space that only ';' may end (RFC 9112 7.1.1: BWS) */
   EXTENSION,     /* up to CR */
   SIZE_LF,       /* after CR */
   CHUNK,         /* content of a chunk */
@@ -52,6 +53,10 @@ static int spend(struct ls_body *body, char c) {
   return 0;
 }
 
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 /* Zeros in front cost what an extension costs: there may be any number of them. */
 static int on_size(struct ls_body *body, char c) {
   int digit = hex_of(c);
@@ -64,10 +69,22 @@ static int on_size(struct ls_body *body, char c) {
     body->state = SIZE;
     return 0;
   }
+  if (body->state == SIZE && is_blank(c)) {
+    body->state = SIZE_BLANK;
+    return spend(body, c);
+  }
   if (body->state == SIZE_FIRST || (c != ';' && c != '\r'))
     return LS_EPROTO;
   body->state = c == ';' ? EXTENSION : body->left == 0 ? LAST_LF : SIZE_LF;
   return 0;
+}
+
+static int on_blank(struct ls_body *body, char c) {
+  if (c == ';')
+    body->state = EXTENSION;
+  else if (!is_blank(c))
+    return LS_EPROTO;
+  return spend(body, c);
 }
 
 static int on_extension(struct ls_body *body, char c) {
@@ -107,6 +124,8 @@ static int on_byte(struct ls_body *body, char c) {
   case SIZE_FIRST:
   case SIZE:
     return on_size(body, c);
+  case SIZE_BLANK:
+    return on_blank(body, c);
   case EXTENSION:
     return on_extension(body, c);
   case SIZE_LF:

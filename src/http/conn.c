@@ -5,8 +5,9 @@
 
 #include "base/error.h"
 
-/* What the next byte belongs to. reading is NULL between requests only; with PHASE_BODY it is in exchanges. */
-enum phase { PHASE_BETWEEN, PHASE_HEAD, PHASE_BODY };
+/* What the next byte belongs to; after the CR of an empty line to its LF. reading is NULL between requests only; with
+ * PHASE_BODY it is in exchanges. */
+enum phase { PHASE_BETWEEN, PHASE_EMPTY_LINE, PHASE_HEAD, PHASE_BODY };
 
 enum {
   REST_HIGH = 16 * 1024,   /* bytes of later requests held; then reading pauses */
@@ -61,6 +62,7 @@ static void update_deadline(struct ls_conn *conn, enum ls_deadline_kind progress
     return;
   conn->deadline = (uint8_t)kind;
   conn->deadline_epoch++;
+  conn->body_credit = 0;
 }
 
 /* Ends */
@@ -180,7 +182,9 @@ static size_t feed_body(struct ls_conn *conn, const char *bytes, size_t len) {
     if (err != 0)
       step = err;
   } while (step == LS_BODY_CONTENT);
-  conn->progress = true;
+  conn->body_credit += at;
+  if (conn->body_credit >= conn->limits->body_floor)
+    conn->progress = true;
   if (step < 0) {
     fail_body(conn, step, status_of(step));
     return at;
@@ -222,10 +226,21 @@ static bool begin_head(struct ls_conn *conn) {
   return true;
 }
 
+/* What follows the empty lines. */
+static bool begin_request(struct ls_conn *conn) {
+  bool inside = conn->phase == PHASE_EMPTY_LINE;
+  if (!begin_head(conn))
+    return false;
+  if (inside)
+    refuse(conn, 400, "a bare CR before the request line");
+  return true;
+}
+
 static void begin_body(struct ls_conn *conn, struct ls_exchange *exchange) {
   exchange->body_state = LS_BODY_READING;
   ls_body_begin(&conn->body, exchange->head.content_length, conn->limits->max_header_bytes);
   conn->phase = PHASE_BODY;
+  conn->progress = true;
 }
 
 static void on_head(struct ls_conn *conn) {
@@ -276,11 +291,13 @@ static bool can_begin(const struct ls_conn *conn) {
   return conn->count < conn->limits->max_pipeline && held_output(conn) + conn->waiting <= conn->limits->out_high;
 }
 
-/* Empty lines before a request are ignored (RFC 9112 2.2). */
-static size_t skip_empty_lines(const char *bytes, size_t len) {
+/* Empty lines before a request are ignored (RFC 9112 2.2), but not a lone CR or LF. */
+static size_t skip_empty_lines(struct ls_conn *conn, const char *bytes, size_t len) {
   size_t n = 0;
-  while (n < len && (bytes[n] == '\r' || bytes[n] == '\n'))
+  while (n < len && bytes[n] == (conn->phase == PHASE_BETWEEN ? '\r' : '\n')) {
+    conn->phase = conn->phase == PHASE_BETWEEN ? PHASE_EMPTY_LINE : PHASE_BETWEEN;
     n++;
+  }
   return n;
 }
 
@@ -299,10 +316,10 @@ static size_t parse(struct ls_conn *conn, const char *bytes, size_t len, bool ke
         conn->complete = false;
         return len;
       }
-      at += skip_empty_lines(bytes + at, len - at);
+      at += skip_empty_lines(conn, bytes + at, len - at);
       if (at < len && !can_begin(conn))
         return at;
-      if (at < len && !begin_head(conn))
+      if (at < len && !begin_request(conn))
         return len;
     }
   }

@@ -38,7 +38,7 @@ struct ls_exchange;
 enum ls_deadline_kind {
   LS_DEADLINE_NONE,
   LS_DEADLINE_HEADER,     /* since the first byte of a head (or the accept): never renewed by more bytes */
-  LS_DEADLINE_BODY,       /* between two reads of a request body that a handler wants or that is being discarded */
+  LS_DEADLINE_BODY,       /* for the next limits->body_floor bytes of a body that a handler wants or that is discarded */
   LS_DEADLINE_KEEP_ALIVE, /* idle between requests */
   LS_DEADLINE_WRITE,      /* between two writes that made progress */
   LS_DEADLINE_LINGER,     /* closed for writing, throwing away what the client still sends */
@@ -114,6 +114,7 @@ struct ls_conn {
   struct ls_buf out;           /* to send now */
   uint64_t unsent;             /* bytes the owner has taken from out and not reported with ls_conn_sent */
   uint64_t waiting;            /* bytes in the out of exchanges that are not the first */
+  uint64_t body_credit;        /* bytes of a body that have come since its deadline began */
   uint64_t discard_left;       /* bytes of an unread body that may still be thrown away before the connection closes */
   uint8_t phase;               /* conn.c's: what the next byte belongs to */
   bool last;                   /* no request after the one being read, or after those under way */
@@ -122,7 +123,7 @@ struct ls_conn {
   bool complete;               /* the client said that it sends no more, and has not: nothing to linger for */
   bool quiet;                  /* closes without lingering: the client has nothing under way */
   bool lingering;
-  bool progress;           /* a feed has begun a head or brought body bytes: the deadline starts anew */
+  bool progress;           /* a feed has begun a head or brought enough of a body: the deadline starts anew */
   uint8_t deadline;        /* enum ls_deadline_kind that applies */
   uint32_t deadline_epoch; /* changes whenever that deadline must start anew */
 };
@@ -192,9 +193,10 @@ int ls_exchange_respond(struct ls_exchange *exchange, int status, const struct l
  * LS_ECLOSED, LS_ELENGTH (more than was promised: nothing of it is sent; response_length and _left tell the numbers). */
 int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t len);
 
-/* The end of the response. 0, or LS_ESTATE, LS_ECLOSED, LS_ELENGTH (fewer than promised: the connection is reset, so
- * that the client can tell), -ENOMEM. */
-int ls_exchange_finish(struct ls_exchange *exchange);
+/* The end of the response, with the trailer fields if its body goes in chunks (else they are dropped; NULL: none).
+ * 0, or LS_ESTATE, LS_ECLOSED, LS_ELENGTH (fewer than promised: the connection is reset, so that the client can tell),
+ * -ENOMEM. */
+int ls_exchange_finish(struct ls_exchange *exchange, const struct ls_headers *trailers);
 
 /* A whole answer in plain text, "503 Service Unavailable: reason", after which the connection closes. 0, -ENOMEM,
  * LS_ESTATE, LS_ECLOSED. */

@@ -200,6 +200,17 @@ bool ls_field_value_is_valid(struct ls_slice value) {
   return true;
 }
 
+bool ls_field_may_trail(struct ls_slice name) {
+  static const struct ls_slice others[] = {NAME("age"),          NAME("content-range"),   NAME("expires"),
+                                           NAME("max-forwards"), NAME("pragma"),          NAME("proxy-authenticate"),
+                                           NAME("retry-after"),  NAME("www-authenticate")};
+  enum ls_field_id id = ls_field_lookup(name);
+  for (size_t i = 0; id == LS_FIELD_OTHER && i < sizeof others / sizeof *others; i++)
+    if (ls_field_name_equal(name, others[i]))
+      return false;
+  return id == LS_FIELD_OTHER || id == LS_FIELD_ETAG || id == LS_FIELD_SERVER;
+}
+
 bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {
   if (a.len != b.len)
     return false;

@@ -59,6 +59,9 @@ struct ls_slice ls_field_name(enum ls_field_id id);
 bool ls_field_name_is_valid(struct ls_slice name);
 /* No CR, LF, NUL or other control character but HTAB. */
 bool ls_field_value_is_valid(struct ls_slice value);
+/* Whether a field of this name may stand behind the content (RFC 9110 6.5.1): none that frames or routes the message, says
+ * how to process it, or is meant to be known before it. */
+bool ls_field_may_trail(struct ls_slice name);
 /* Equal but for ASCII case. */
 bool ls_field_name_equal(struct ls_slice a, struct ls_slice b);
 

@@ -188,6 +188,8 @@ static int check_line(struct ls_parser *parser, const struct ls_head *head) {
     return fail(parser, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
   if (head->method == HTTP_CONNECT)
     return fail(parser, 501, "CONNECT is not supported");
+  if (head->method == HTTP_TRACE && !parser->limits->allow_trace)
+    return fail(parser, 501, "TRACE is not allowed");
   return check_target(parser, head);
 }
 

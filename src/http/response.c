@@ -249,7 +249,7 @@ int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t le
   return 1;
 }
 
-int ls_exchange_finish(struct ls_exchange *exchange) {
+int ls_exchange_finish(struct ls_exchange *exchange, const struct ls_headers *trailers) {
   int err = check_streaming(exchange);
   if (err != 0)
     return err;
@@ -260,9 +260,11 @@ int ls_exchange_finish(struct ls_exchange *exchange) {
   }
   if (exchange->response_framing != FRAMING_CHUNKED)
     return 0;
-  if (ls_writer_last_chunk(target_of(exchange)) != 0)
+  struct ls_buf *out = target_of(exchange);
+  size_t before = out->len;
+  if (ls_writer_last_chunk(out, trailers) != 0)
     return lost(exchange);
-  count_bytes(exchange, LS_WRITER_LAST_CHUNK);
+  count_bytes(exchange, out->len - before);
   return 0;
 }
 
@@ -276,7 +278,7 @@ static int refuse_with(struct ls_exchange *exchange, struct ls_headers *headers,
   if (err == 0)
     err = ls_exchange_respond(exchange, status, headers, len);
   if (err == 0 && ls_exchange_write(exchange, text, (size_t)len) >= 0)
-    err = ls_exchange_finish(exchange);
+    err = ls_exchange_finish(exchange, NULL);
   return err;
 }
 

@@ -114,6 +114,14 @@ int ls_writer_chunk(struct ls_buf *out, const char *bytes, size_t len) {
   return 0;
 }
 
-int ls_writer_last_chunk(struct ls_buf *out) {
-  return ls_buf_append(out, "0\r\n\r\n", LS_WRITER_LAST_CHUNK);
+int ls_writer_last_chunk(struct ls_buf *out, const struct ls_headers *trailers) {
+  size_t fields = trailers == NULL ? 0 : trailers->text.len;
+  int err = ls_buf_reserve(out, fields + 5);
+  if (err != 0)
+    return err;
+  char *p = PUT(ls_buf_bytes(out) + out->len, "0\r\n");
+  if (fields != 0)
+    p = put(p, ls_buf_bytes(&trailers->text), fields);
+  end_at(out, PUT(p, "\r\n"));
+  return 0;
 }

@@ -28,8 +28,7 @@ int ls_writer_head(struct ls_buf *out, const struct ls_writer_head *head);
 /* One chunk; nothing for len 0, which would be the end. Same results. */
 int ls_writer_chunk(struct ls_buf *out, const char *bytes, size_t len);
 
-/* The end of a chunked body, that many bytes. Same results. */
-enum { LS_WRITER_LAST_CHUNK = 5 };
-int ls_writer_last_chunk(struct ls_buf *out);
+/* The end of a chunked body, with trailer fields (NULL: none). Same results. */
+int ls_writer_last_chunk(struct ls_buf *out, const struct ls_headers *trailers);
 
 #endif

@@ -2,6 +2,7 @@
 #include "server/http1.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "server/handler.h"
 #include "server/state.h"
@@ -31,6 +32,11 @@ static struct ls_exchange *new_exchange(struct ls_conn *conn) {
   struct ls_http1 *http1 = of_conn(conn);
   struct ls_request *request = ls_request_take(http1->server, http1);
   return request == NULL ? NULL : &request->exchange;
+}
+
+static uint64_t choose_body_limit(struct ls_exchange *exchange) {
+  const struct ls_server_options *options = &of_exchange(exchange)->server->options;
+  return ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
 }
 
 static void on_request(struct ls_exchange *exchange) {
@@ -67,6 +73,7 @@ static void on_gone(struct ls_exchange *exchange) {
 
 static const struct ls_conn_events conn_events = {
     .new_exchange = new_exchange,
+    .choose_body_limit = choose_body_limit,
     .on_request = on_request,
     .on_body = on_body,
     .on_drain = on_drain,
@@ -324,8 +331,10 @@ static struct ls_http1 *take_memory(struct ls_server *server) {
 
 int ls_http1_open(struct ls_server *server, int fd, int family) {
   struct ls_http1 *http1 = take_memory(server);
-  if (http1 == NULL)
+  if (http1 == NULL) {
+    close(fd);
     return -ENOMEM;
+  }
   *http1 = (struct ls_http1){.server = server, .flush.run = run_flush};
   ls_list_init(&http1->link);
   ls_list_init(&http1->flush.link);

@@ -9,6 +9,7 @@
 void ls_request_free(struct ls_request *request) {
   ls_exchange_dispose(&request->exchange);
   ls_headers_dispose(&request->headers);
+  ls_headers_dispose(&request->trailers);
   free(request);
 }
 
@@ -36,6 +37,7 @@ static void recycle(struct ls_request *request) {
   struct ls_server *server = request->server;
   ls_exchange_clear(&request->exchange);
   ls_headers_clear(&request->headers);
+  ls_headers_clear(&request->trailers);
   request->status = 200;
   request->user = NULL;
   request->peer_known = false;

@@ -23,6 +23,7 @@ struct ls_request {
   uint64_t generation;         /* bumped when it goes back to the pool */
   bool held;                   /* by the handler */
   struct ls_headers headers;   /* of the response */
+  struct ls_headers trailers;  /* of the response */
   int status;                  /* of the response, before it is sent; 200 */
   void *user;                  /* the handler's */
   char peer[INET6_ADDRSTRLEN]; /* once asked for, or when the connection went before the handler had ended */

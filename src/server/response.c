@@ -40,7 +40,7 @@ int ls_response_finish(struct ls_request *request) {
       return status;
   }
   ls_http1_schedule(request->http1);
-  return ls_exchange_finish(&request->exchange);
+  return ls_exchange_finish(&request->exchange, &request->trailers);
 }
 
 int ls_response_send(struct ls_request *request, struct ls_slice body) {
@@ -49,7 +49,7 @@ int ls_response_send(struct ls_request *request, struct ls_slice body) {
     return status;
   if (body.len > 0)
     status = ls_exchange_write(&request->exchange, body.ptr, body.len);
-  return status < 0 ? status : ls_exchange_finish(&request->exchange);
+  return status < 0 ? status : ls_exchange_finish(&request->exchange, NULL);
 }
 
 void ls_response_abort(struct ls_request *request) {
@@ -67,6 +67,7 @@ void ls_response_fail(struct ls_request *request, int status, const char *text) 
     return;
   }
   ls_headers_clear(&request->headers);
+  ls_headers_clear(&request->trailers);
   request->status = status;
   int result = ls_headers_set(&request->headers, ls_slice_of("content-type"), ls_slice_of("text/plain; charset=utf-8"));
   if (result == 0)

@@ -14,7 +14,7 @@
 int ls_response_begin(struct ls_request *request, int64_t length);
 /* Body bytes; begins chunked if the head is not sent. Results as ls_exchange_write: 1 means wait for on_drain. */
 int ls_response_write(struct ls_request *request, const char *bytes, size_t len);
-/* The end; begins with length 0 if the head is not sent. */
+/* The end, with request->trailers; begins with length 0 if the head is not sent. */
 int ls_response_finish(struct ls_request *request);
 /* Head, body and end at once. */
 int ls_response_send(struct ls_request *request, struct ls_slice body);

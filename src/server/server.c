@@ -31,6 +31,7 @@ void ls_server_options_init(struct ls_server_options *options) {
       .body_timeout = 30000,
       .keep_alive_timeout = 15000,
       .write_timeout = 30000,
+      .min_body_rate = 100,
   };
 }
 
@@ -56,6 +57,7 @@ struct ls_server *ls_server_new(struct ls_loop *loop, const struct ls_server_opt
     return NULL;
   server->loop = loop;
   server->options = *options;
+  server->options.limits.body_floor = options->min_body_rate * options->body_timeout / 1000;
   server->handler = handler;
   server->user = user;
   server->grace.fire = on_grace;

@@ -11,13 +11,16 @@
 #include "http/conn.h"
 #include "loop/deadlines.h"
 #include "loop/listener.h"
+#include "server/body_rules.h"
 #include "server/handler.h"
 
 struct ls_server_options {
-  struct ls_http_limits limits;
+  struct ls_http_limits limits;                                             /* body_floor is set from the two below */
   uint64_t header_timeout, body_timeout, keep_alive_timeout, write_timeout; /* ms; 0: none */
+  uint32_t min_body_rate;   /* bytes a second, over each body_timeout; 0: one byte in that time is enough */
   uint32_t max_connections; /* 0: none; over it a connection is answered 503 and closed */
   int backlog;
+  struct ls_body_rules body_rules; /* the caller's memory: it must outlive the server */
 };
 
 /* The defaults of the documented table. */

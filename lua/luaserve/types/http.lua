@@ -9,6 +9,9 @@ local http = {}
 ---@class luaserve.http.options
 ---@field header_timeout? number|false for a whole request head; default 10
 ---@field body_timeout? number|false between two reads of a body; default 30
+---@field min_body_rate? integer bytes a second over each body_timeout; default 100
+---@field stream_body? table<string, integer|false> other limits than max_body, by path: "/up", "PUT /files/*"
+---@field allow_trace? boolean default false
 ---@field keep_alive_timeout? number|false between requests; default 15
 ---@field write_timeout? number|false between two writes that made progress; default 30
 ---@field handler_timeout? number|false for the handler and what it started; default false
@@ -161,6 +164,12 @@ function response:get(name) end
 ---@param name string
 ---@return luaserve.response
 function response:remove(name) end
+
+---A field behind the body, where that goes in chunks.
+---@param name string
+---@param value string|number
+---@return luaserve.response
+function response:trailer(name, value) end
 
 ---Begins the response; or, with a status of 1xx, sends an interim one.
 ---@param status integer

@@ -86,6 +86,25 @@ static void pauses_for_a_body_that_nobody_takes(void) {
   client_free(c);
 }
 
+static void renews_the_deadline_for_enough_of_a_body(void) {
+  struct client *c = client_new();
+  c->limits.body_floor = 10;
+  feed(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n");
+  ls_exchange_want_body(c->requests[0]);
+  uint32_t epoch = c->conn.deadline_epoch;
+  feed(c, "123456789");
+  CHECK_INT(c->conn.deadline_epoch, epoch);
+  feed(c, "0");
+  CHECK_INT(c->conn.deadline_epoch, epoch + 1);
+  feed(c, "1");
+  CHECK_INT(c->conn.deadline_epoch, epoch + 1);
+  feed(c, "2345678901234");
+  CHECK_INT(c->conn.deadline_epoch, epoch + 2);
+  ls_conn_expire(&c->conn);
+  CHECK_INT(c->requests[0]->failure_status, 408);
+  client_free(c);
+}
+
 static void discards_a_body_after_the_answer(void) {
   struct client *c = client_new();
   c->answers = true;
@@ -170,6 +189,7 @@ int main(void) {
   RUN(bounds_chunked_bodies);
   RUN(hook_raises_the_limit);
   RUN(pauses_for_a_body_that_nobody_takes);
+  RUN(renews_the_deadline_for_enough_of_a_body);
   RUN(discards_a_body_after_the_answer);
   RUN(stops_discarding_a_long_chunked_body);
   RUN(says_continue_when_asked);

@@ -324,7 +324,7 @@ static void parses_no_more_while_output_is_stuck(void) {
   CHECK_INT(ls_exchange_respond(c->requests[0], 200, NULL, 2000), 0);
   char text[2000] = {0};
   CHECK_INT(ls_exchange_write(c->requests[0], text, 2000), 1);
-  CHECK_INT(ls_exchange_finish(c->requests[0]), 0);
+  CHECK_INT(ls_exchange_finish(c->requests[0], NULL), 0);
   ls_conn_settle(&c->conn);
   ls_conn_take_output(&c->conn, &taken);
   size_t len = taken.len;

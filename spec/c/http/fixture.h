@@ -48,7 +48,7 @@ static inline void note(struct client *client, const char *text, size_t len) {
 static inline void answer(struct ls_exchange *exchange, int status, const char *text) {
   CHECK_INT(ls_exchange_respond(exchange, status, NULL, (int64_t)strlen(text)), 0);
   CHECK(ls_exchange_write(exchange, text, strlen(text)) >= 0);
-  CHECK_INT(ls_exchange_finish(exchange), 0);
+  CHECK_INT(ls_exchange_finish(exchange, NULL), 0);
 }
 
 static inline struct ls_exchange *new_exchange(struct ls_conn *conn) {
@@ -94,7 +94,7 @@ static inline void on_body(struct ls_exchange *exchange) {
   if (client->echoes && exchange->body_state == LS_BODY_DONE) {
     CHECK_INT(ls_exchange_respond(exchange, 200, NULL, (int64_t)exchange->body.len), 0);
     CHECK(ls_exchange_write(exchange, ls_buf_bytes(&exchange->body), exchange->body.len) >= 0);
-    CHECK_INT(ls_exchange_finish(exchange), 0);
+    CHECK_INT(ls_exchange_finish(exchange, NULL), 0);
   }
 }
 

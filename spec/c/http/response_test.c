@@ -16,7 +16,7 @@ static void check_response(const char *request, int status, const char *fields, 
   feed(c, request);
   CHECK_INT(ls_exchange_respond(c->requests[0], status, &headers, length), 0);
   CHECK_INT(ls_exchange_write(c->requests[0], body, strlen(body)), 0);
-  CHECK_INT(ls_exchange_finish(c->requests[0]), 0);
+  CHECK_INT(ls_exchange_finish(c->requests[0], NULL), 0);
   flush(c);
   check_sent(c, expected);
   CHECK_INT(ls_conn_close_state(&c->conn), close);
@@ -61,7 +61,7 @@ static void refuses_misuse(void) {
   feed(c, GET("/"));
   struct ls_exchange *e = c->requests[0];
   CHECK_INT(ls_exchange_write(e, "a", 1), LS_ESTATE);
-  CHECK_INT(ls_exchange_finish(e), LS_ESTATE);
+  CHECK_INT(ls_exchange_finish(e, NULL), LS_ESTATE);
   CHECK_INT(ls_exchange_respond(e, 101, NULL, 0), -EINVAL);
   CHECK_INT(ls_exchange_respond(e, 1000, NULL, 0), -EINVAL);
   CHECK_INT(ls_exchange_respond(e, 200, &headers, -1), LS_EHEADER);
@@ -70,8 +70,8 @@ static void refuses_misuse(void) {
   CHECK_INT(ls_exchange_respond(e, 200, NULL, 2), LS_ESTATE);
   CHECK_INT(ls_exchange_write(e, "abc", 3), LS_ELENGTH);
   CHECK_INT(ls_exchange_write(e, "ab", 2), 0);
-  CHECK_INT(ls_exchange_finish(e), 0);
-  CHECK_INT(ls_exchange_finish(e), LS_ESTATE);
+  CHECK_INT(ls_exchange_finish(e, NULL), 0);
+  CHECK_INT(ls_exchange_finish(e, NULL), LS_ESTATE);
   CHECK_INT(ls_exchange_write(e, "", 0), LS_ESTATE);
   flush(c);
   check_sent(c, "HTTP/1.1 103 Early Hints\r\n\r\n" OK("2", "ab"));
@@ -84,7 +84,7 @@ static void resets_what_cannot_be_completed(void) {
   struct client *c = client_new();
   feed(c, GET("/"));
   CHECK_INT(ls_exchange_respond(c->requests[0], 200, NULL, 2), 0);
-  CHECK_INT(ls_exchange_finish(c->requests[0]), LS_ELENGTH);
+  CHECK_INT(ls_exchange_finish(c->requests[0], NULL), LS_ELENGTH);
   CHECK_INT(ls_conn_close_state(&c->conn), LS_CONN_RESET);
   ls_conn_dispose(&c->conn);
   check_log(c, "GET/ gone ");
@@ -145,7 +145,7 @@ static void parses_no_more_while_answers_wait(void) {
   memset(body, 'x', sizeof(body));
   CHECK_INT(ls_exchange_respond(c->requests[1], 200, NULL, sizeof(body)), 0);
   CHECK_INT(ls_exchange_write(c->requests[1], body, sizeof(body)), 1);
-  CHECK_INT(ls_exchange_finish(c->requests[1]), 0);
+  CHECK_INT(ls_exchange_finish(c->requests[1], NULL), 0);
   feed(c, GET("/3"));
   check_log(c, "GET/1 GET/2 ");
   answer(c->requests[0], 200, "ok");
@@ -160,7 +160,7 @@ static void drops_requests_behind_a_closing_answer(void) {
   ls_headers_add(&headers, ls_slice_of("Connection"), ls_slice_of("close"));
   feed(c, GET("/1") GET("/2") GET("/3") "GET");
   CHECK_INT(ls_exchange_respond(c->requests[0], 200, &headers, 0), 0);
-  CHECK_INT(ls_exchange_finish(c->requests[0]), 0);
+  CHECK_INT(ls_exchange_finish(c->requests[0], NULL), 0);
   flush(c);
   check_log(c, "GET/1 GET/2 GET/3 gone gone gone ");
   CHECK_INT(ls_conn_close_state(&c->conn), LS_CONN_SHUTDOWN);

@@ -54,8 +54,14 @@ static void writes_chunks(void) {
   memset(text, 'x', sizeof(text));
   CHECK_INT(ls_writer_chunk(&out, "hello", 5), 0);
   CHECK_INT(ls_writer_chunk(&out, "", 0), 0);
-  CHECK_INT(ls_writer_last_chunk(&out), 0);
+  CHECK_INT(ls_writer_last_chunk(&out, NULL), 0);
   CHECK_BYTES(ls_buf_bytes(&out), out.len, "5\r\nhello\r\n0\r\n\r\n");
+  ls_buf_clear(&out);
+  struct ls_headers trailers = {0};
+  ls_headers_add(&trailers, ls_slice_of("X-Sum"), ls_slice_of("7"));
+  CHECK_INT(ls_writer_last_chunk(&out, &trailers), 0);
+  CHECK_BYTES(ls_buf_bytes(&out), out.len, "0\r\nX-Sum: 7\r\n\r\n");
+  ls_headers_dispose(&trailers);
   ls_buf_clear(&out);
   CHECK_INT(ls_writer_chunk(&out, text, sizeof(text)), 0);
   CHECK_INT(out.len, 300 + 7);

@@ -84,11 +84,16 @@ static void free_closer(struct ls_op *op) {
 static const struct ls_op_type close_type = {
     .name = "server:close", .push = push_closed, .cancel = cancel_closer, .free = free_closer};
 
-static void free_if_over(struct ls_http_server *server) {
-  if (!server->closed || !server->orphaned)
-    return;
-  ls_server_free(server->server);
+static void free_server(struct ls_http_server *server) {
+  if (server->server != NULL)
+    ls_server_free(server->server);
+  ls_body_rules_dispose(&server->options.body_rules);
   free(server);
+}
+
+static void free_if_over(struct ls_http_server *server) {
+  if (server->closed && server->orphaned)
+    free_server(server);
 }
 
 void ls_http_server_settle(struct ls_http_server *server) {
@@ -187,7 +192,9 @@ static int l_gc(lua_State *L) {
   luaL_unref(L, LUA_REGISTRYINDEX, server->handler);
   ls_list_remove(&server->link);
   server->orphaned = true;
-  if (server->closed)
+  if (server->server == NULL)
+    free_server(server);
+  else if (server->closed)
     free_if_over(server);
   else
     ls_server_close(server->server, 0);
@@ -331,11 +338,29 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
+/* The userdata first, so that a server which does not come about is freed with it. */
+static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *module) {
+  struct ls_http_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  *handle = NULL;
+  luaL_setmetatable(L, SERVER);
+  struct ls_http_server *server = malloc(sizeof *server);
+  if (server == NULL)
+    luaL_error(L, "not enough memory");
+  *server = (struct ls_http_server){.module = module, .handler = LUA_NOREF, .self = LUA_NOREF};
+  ls_list_init(&server->link);
+  ls_list_init(&server->calls);
+  ls_list_init(&server->closers);
+  ls_server_options_init(&server->options);
+  *handle = server;
+  return server;
+}
+
 /* http.create_server([options,] handler) -> server
  * A server that calls handler(req, res) in a task of its own for every request; handler is a function or an object that
  * can be called. Nothing is open before server:listen. Times are seconds, false or 0: none. Sizes are bytes.
  *   header_timeout      10     for a whole request head, from its first byte (of the first: from the connection)
  *   body_timeout        30     between two reads of a body that the handler waits for
+ *   min_body_rate       100    bytes a second of such a body, over each body_timeout; 0: any
  *   keep_alive_timeout  15     idle, between requests
  *   write_timeout       30     between two writes that made progress
  *   handler_timeout     false  for the handler and what it started; then 504 and they are cancelled
@@ -343,6 +368,9 @@ static bool is_callable(lua_State *L, int index) {
  *   max_header_bytes    16384  header fields in all; over it 431. Chunk extensions and trailers have as much
  *   max_headers         100    header fields; over it 431
  *   max_body            1 MiB  request body; over it 413: at once where Content-Length says so, else req:body() fails
+ *   stream_body         none   { [pattern] = bytes or false (no limit) }: other limits than max_body, by path: "/upload",
+ *                              "PUT /files*" (all paths that begin so); the most specific one counts
+ *   allow_trace         false  hands TRACE requests to the handler; else 501
  *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
  *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed
  *   backlog             0      see listen; 0: as many as the system allows
@@ -366,30 +394,15 @@ static int l_create_server(lua_State *L) {
   }
   if (!is_callable(L, 2)) /* the only argument, or the second after the options */
     luaL_typeerror(L, lua_istable(L, 1) ? 2 : 1, "function");
-  struct ls_http_server draft = {.module = lua_touserdata(L, lua_upvalueindex(1)), .self = LUA_NOREF};
-  struct ls_server_options options;
-  ls_server_options_init(&options);
-  ls_http_read_options(L, 1, &options, &draft);
-  note_where(L, 2, draft.where, sizeof draft.where);
-  struct ls_http_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
-  *handle = NULL;
-  luaL_setmetatable(L, SERVER);
+  lua_settop(L, 2);
+  struct ls_http_server *server = push_server(L, lua_touserdata(L, lua_upvalueindex(1)));
+  ls_http_read_options(L, 1, server);
+  note_where(L, 2, server->where, sizeof server->where);
   lua_pushvalue(L, 2);
-  draft.handler = luaL_ref(L, LUA_REGISTRYINDEX);
-  struct ls_http_server *server = malloc(sizeof *server);
-  if (server != NULL) {
-    *server = draft;
-    ls_list_init(&server->link);
-    ls_list_init(&server->calls);
-    ls_list_init(&server->closers);
-    server->server = ls_server_new(server->module->rt->loop, &options, &handler, server);
-  }
-  if (server == NULL || server->server == NULL) {
-    free(server);
-    luaL_unref(L, LUA_REGISTRYINDEX, draft.handler);
+  server->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+  server->server = ls_server_new(server->module->rt->loop, &server->options, &handler, server);
+  if (server->server == NULL)
     return luaL_error(L, "not enough memory");
-  }
-  *handle = server;
   ls_list_push(&server->module->servers, &server->link);
   return 1;
 }

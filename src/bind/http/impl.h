@@ -42,9 +42,10 @@ struct ls_http_module {
 struct ls_http_server {
   struct ls_list link; /* in module->servers */
   struct ls_http_module *module;
-  struct ls_server *server;
-  struct ls_list calls;   /* ls_call.link */
-  struct ls_list closers; /* waits of server:close */
+  struct ls_server_options options; /* of server, which does not own what they point to */
+  struct ls_server *server;         /* NULL: create_server has failed half-way */
+  struct ls_list calls;             /* ls_call.link */
+  struct ls_list closers;           /* waits of server:close */
   uint64_t handler_timeout;
   int handler; /* registry reference; LUA_NOREF once the userdata is gone */
   int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
@@ -61,9 +62,9 @@ struct ls_http_server {
  * connections, and need it until they have ended. */
 void ls_http_server_settle(struct ls_http_server *server);
 
-/* The options of create_server at index (none, nil or a table) over the defaults that are there. Raises for unknown and
- * mistyped ones. */
-void ls_http_read_options(lua_State *L, int index, struct ls_server_options *options, struct ls_http_server *server);
+/* The options of create_server at index (nil or a table) over the defaults of server->options. Raises for unknown and
+ * mistyped ones; what has been read by then is the server's. */
+void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server);
 
 /* ---- waits ---- */
 

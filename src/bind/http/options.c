@@ -1,29 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /* options: those of http.create_server, from its table to the structs of the rooms below. */
-#include "script/options.h"
-#include "bind/http/impl.h"
+#include <errno.h>
 
-void ls_http_read_options(lua_State *L, int index, struct ls_server_options *options, struct ls_http_server *server) {
-  static const char *const known[] = {"header_timeout",
-                                      "body_timeout",
-                                      "keep_alive_timeout",
-                                      "write_timeout",
-                                      "max_url",
-                                      "max_header_bytes",
-                                      "max_headers",
-                                      "max_body",
-                                      "max_connections",
-                                      "max_requests",
-                                      "backlog",
-                                      "handler_timeout",
-                                      "cancel_on_close",
-                                      NULL};
+#include "bind/http/impl.h"
+#include "script/options.h"
+
+/* stream_body = { [pattern] = bytes or false } */
+static void read_body_rules(lua_State *L, int index, struct ls_body_rules *rules) {
+  if (lua_isnil(L, index))
+    return;
+  int type = lua_getfield(L, index, "stream_body");
+  if (type == LUA_TNIL) {
+    lua_pop(L, 1);
+    return;
+  }
+  if (type != LUA_TTABLE)
+    luaL_error(L, "create_server: option 'stream_body' must be a table, not a %s", luaL_typename(L, -1));
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    size_t len;
+    int is_size = false;
+    const char *pattern = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
+    if (pattern == NULL)
+      luaL_error(L, "create_server: the keys of 'stream_body' are patterns such as '/upload', not a %s",
+                 luaL_typename(L, -2));
+    bool unlimited = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    lua_Integer limit = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &is_size) : -1;
+    if (!unlimited && (!is_size || limit < 0))
+      luaL_error(L, "create_server: 'stream_body' of '%s' must be a size in bytes, or false for no limit", pattern);
+    int status = ls_body_rules_add(rules, ls_slice(pattern, len), unlimited ? UINT64_MAX : (uint64_t)limit);
+    if (status == -EINVAL)
+      luaL_error(L, "create_server: '%s' in 'stream_body' is no pattern: '/path', '/path/*' or 'METHOD /path'",
+                 pattern);
+    if (status != 0)
+      luaL_error(L, "not enough memory");
+  }
+  lua_pop(L, 1);
+}
+
+void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server) {
+  struct ls_server_options *options = &server->options;
+  static const char *const known[] = {
+      "header_timeout",   "body_timeout", "min_body_rate", "keep_alive_timeout", "write_timeout",   "max_url",
+      "max_header_bytes", "max_headers",  "max_body",      "max_connections",    "max_requests",    "allow_trace",
+      "stream_body",      "stream_body",  "backlog",       "handler_timeout",    "cancel_on_close", NULL};
   ls_options_check(L, index, "create_server", known);
   struct ls_http_limits *limits = &options->limits;
   options->header_timeout = ls_option_seconds(L, index, "header_timeout", options->header_timeout);
   options->body_timeout = ls_option_seconds(L, index, "body_timeout", options->body_timeout);
   options->keep_alive_timeout = ls_option_seconds(L, index, "keep_alive_timeout", options->keep_alive_timeout);
   options->write_timeout = ls_option_seconds(L, index, "write_timeout", options->write_timeout);
+  options->min_body_rate =
+      (uint32_t)ls_option_integer(L, index, "min_body_rate", 0, UINT32_MAX, options->min_body_rate);
+  limits->allow_trace = ls_option_boolean(L, index, "allow_trace", false);
   limits->max_url = (uint32_t)ls_option_integer(L, index, "max_url", 1, 1 << 20, limits->max_url);
   limits->max_header_bytes =
       (uint32_t)ls_option_integer(L, index, "max_header_bytes", 1, 1 << 24, limits->max_header_bytes);
@@ -34,6 +62,7 @@ void ls_http_read_options(lua_State *L, int index, struct ls_server_options *opt
   options->max_connections =
       (uint32_t)ls_option_integer(L, index, "max_connections", 0, UINT32_MAX, options->max_connections);
   options->backlog = (int)ls_option_integer(L, index, "backlog", 1, 65535, options->backlog);
+  read_body_rules(L, index, &options->body_rules);
   server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);
   server->cancel_on_close = ls_option_boolean(L, index, "cancel_on_close", false);
 }

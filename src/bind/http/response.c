@@ -159,6 +159,26 @@ void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) 
     set_header(L, call, name, ls_slice_of(type));
 }
 
+/* res:trailer(name, value) -> res
+ * A field behind the body, for what is known only then, such as a digest; in place of all trailers of that name. Sent
+ * where the body goes in chunks (res:write to an HTTP/1.1 client without a Content-Length), else dropped. Announce it with
+ * res:set("trailer", name) before (RFC 9110 6.6.2). Raises as set, for a field that must come first (RFC 9110 6.5.1), and
+ * once the response is complete.
+ *   res:trailer("content-digest", digest):finish() */
+static int l_trailer(lua_State *L) {
+  struct ls_call *call = check(L);
+  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
+  if (is_finished(call) && !call->gone)
+    return luaL_error(L, "the response has been sent already");
+  if (ls_field_name_is_valid(name) && !ls_field_may_trail(name))
+    return luaL_error(L, "'%s' cannot be a trailer: it must be known before the body", name.ptr);
+  int status = ls_headers_set(&call->request->trailers, name, value);
+  if (status != 0)
+    return raise_header(L, status, name);
+  lua_settop(L, 1);
+  return 1;
+}
+
 /* ---- status ---- */
 
 static int check_status(lua_State *L, int index, int least) {
@@ -426,6 +446,7 @@ int ls_http_make_response_type(lua_State *L) {
       {"add", NULL, l_add},
       {"get", NULL, l_get},
       {"remove", NULL, l_remove},
+      {"trailer", NULL, l_trailer},
       {"write_head", NULL, l_write_head},
       {"write", NULL, l_write},
       {"finish", NULL, l_finish},
