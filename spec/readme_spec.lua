@@ -167,7 +167,7 @@ describe("README.md", function()
     assert.equal("true\n", out)
     for _, line in ipairs(lines) do -- nil is no option: each name again with a value that is wrong everywhere
       local name = line:match("^[%a_]+")
-      local result = process.run { "-e", ("require 'luaserve.http'.create_server({ %s = {} }, print)"):format(name) }
+      local result = process.run { "-e", ("require 'luaserve.http'.create_server({ %s = print }, print)"):format(name) }
       assert.is_truthy(result.err:find("option '" .. name .. "' must be", 1, true), result.err)
     end
   end)

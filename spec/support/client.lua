@@ -64,12 +64,23 @@ local function take_line(self)
   end
 end
 
-local function read_chunked(self)
+--- Field lines to the empty one: by name in lower case (the last value), and as a list of { name, value }.
+local function read_fields(self)
+  local fields, list = {}, {}
+  for line in function() local line = take_line(self) return line ~= "" and line or nil end do
+    local name, value = line:match("^([^:]+): ?(.*)$")
+    fields[name:lower()] = value
+    list[#list + 1] = { name, value }
+  end
+  return fields, list
+end
+
+local function read_chunked(self, response)
   local parts = {}
   while true do
     local size = assert(tonumber(take_line(self), 16), "a chunk size")
     if size == 0 then
-      assert(take_line(self) == "", "no trailers")
+      response.trailers = read_fields(self)
       return table.concat(parts), #parts
     end
     parts[#parts + 1] = take(self, size)
@@ -82,7 +93,7 @@ local function read_body(self, response, method)
   if method == "HEAD" or status < 200 or status == 204 or status == 304 then
     return ""
   elseif headers["transfer-encoding"] == "chunked" then
-    return read_chunked(self)
+    return read_chunked(self, response)
   elseif headers["content-length"] then
     return take(self, tonumber(headers["content-length"]))
   end
@@ -90,18 +101,15 @@ local function read_body(self, response, method)
 end
 
 --- Reads one response: { status, reason, version, headers (lower-case names, the last value), list = { { name, value },
--- ... }, body, chunks = their number }. method: of the request, where it was HEAD. nil at the end of the stream.
+-- ... }, body, chunks = their number, trailers = those behind chunks }. method: of the request, where it was HEAD. nil
+-- at the end of the stream.
 function Connection:response(method)
   if self.buffer == "" and not self:fill() then return nil end
-  local response = { headers = {}, list = {} }
+  local response = {}
   local version, status, reason = take_line(self):match("^HTTP/(%d%.%d) (%d%d%d) (.*)$")
   assert(version, "a status line")
   response.version, response.status, response.reason = version, tonumber(status), reason
-  for line in function() local line = take_line(self) return line ~= "" and line or nil end do
-    local name, value = line:match("^([^:]+): ?(.*)$")
-    response.headers[name:lower()] = value
-    response.list[#response.list + 1] = { name, value }
-  end
+  response.headers, response.list = read_fields(self)
   response.body, response.chunks = read_body(self, response, method)
   return response
 end

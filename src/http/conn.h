@@ -37,8 +37,8 @@ struct ls_exchange;
 
 enum ls_deadline_kind {
   LS_DEADLINE_NONE,
-  LS_DEADLINE_HEADER,     /* since the first byte of a head (or the accept): never renewed by more bytes */
-  LS_DEADLINE_BODY,       /* for the next limits->body_floor bytes of a body that a handler wants or that is discarded */
+  LS_DEADLINE_HEADER, /* since the first byte of a head (or the accept): never renewed by more bytes */
+  LS_DEADLINE_BODY,   /* for the next limits->body_floor bytes of a body that a handler wants or that is discarded */
   LS_DEADLINE_KEEP_ALIVE, /* idle between requests */
   LS_DEADLINE_WRITE,      /* between two writes that made progress */
   LS_DEADLINE_LINGER,     /* closed for writing, throwing away what the client still sends */
