@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bind/program.h"
@@ -226,9 +227,19 @@ static bool open_standard_streams(void) {
   return true;
 }
 
+/* A connection is a descriptor: the soft limit, often 1024, is for programs that still use select(2). */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit); /* if it fails, the lower one serves too */
+}
+
 int main(int argc, char **argv) {
   if (!open_standard_streams())
     return EXIT_FAILURE;
+  raise_descriptor_limit();
   argv = uv_setup_args(argc, argv); /* makes room for process.title */
   struct settings settings = {.program = {.host = "127.0.0.1", .port = 8080, .grace_ms = 10000, .name = argv[0]}};
   int end = read_arguments(&settings, argc, argv);
