@@ -227,19 +227,17 @@ FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
 
 fuzz: setup setup-fuzz
 	@$(MAKE) --no-print-directory fuzzers
-	@for fuzzer in $(FUZZERS); do name=$${fuzzer##*/}; mkdir -p build/fuzz/corpus/$$name; \
-	  echo "$$fuzzer for $(SECONDS) s"; \
-	  $$fuzzer -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
-	    -artifact_prefix=build/fuzz/$$name- build/fuzz/corpus/$$name fuzz/corpus/$$name \
-	    2>build/fuzz/$$name.log || { tail -40 build/fuzz/$$name.log; exit 1; }; \
-	  grep '^Done' build/fuzz/$$name.log; \
-	done
+	@printf '%s\n' $(FUZZERS:build/fuzz/%=%) | xargs -P "$$(nproc)" -I NAME sh -c 'mkdir -p build/fuzz/corpus/NAME; \
+	  build/fuzz/NAME -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+	    -artifact_prefix=build/fuzz/NAME- build/fuzz/corpus/NAME fuzz/corpus/NAME >build/fuzz/NAME.log 2>&1 || \
+	    { echo "FAILED fuzz/NAME:"; tail -40 build/fuzz/NAME.log; exit 1; }; \
+	  echo "fuzz/NAME: $$(grep "^Done" build/fuzz/NAME.log)"'
 
 fuzzers: $(FUZZERS)
 
-$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard src/base/*.h src/http/*.h)
+$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h)
 	@mkdir -p $(@D) && echo "fuzzer $@"
-	$(Q)clang $(ALL_CPPFLAGS) -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
+	$(Q)clang $(ALL_CPPFLAGS) -Ifuzz -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
 	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------

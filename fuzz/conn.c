@@ -5,20 +5,10 @@
  *
  * Even seeds: chaos; every call is made at every time, and the ends of the exchanges are counted. Odd seeds: handlers
  * that behave; the answers must not depend on how the bytes were split. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/error.h"
 #include "http/conn.h"
 
-#define EXPECT(condition)                                             \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      abort();                                                        \
-    }                                                                 \
-  } while (0)
+#include "base/error.h"
+#include "expect.h"
 
 enum { SLOTS = 8 };
 
@@ -101,6 +91,14 @@ static void respond_somehow(struct owner *owner, struct ls_exchange *exchange) {
   ls_headers_dispose(&headers);
 }
 
+static void finish_somehow(struct owner *owner, struct ls_exchange *exchange) {
+  struct ls_headers trailers = {0};
+  if (one_in(owner, 2))
+    ls_headers_add(&trailers, ls_slice_of("X-Sum"), ls_slice_of("7"));
+  ls_exchange_finish(exchange, &trailers);
+  ls_headers_dispose(&trailers);
+}
+
 static void act(struct owner *owner, struct ls_exchange *exchange) {
   static const char content[4096] = "content";
   look_at_head(&exchange->head);
@@ -114,7 +112,7 @@ static void act(struct owner *owner, struct ls_exchange *exchange) {
     break;
   case 3:
     if (exchange->response_left == 0 || one_in(owner, 8))
-      ls_exchange_finish(exchange, NULL);
+      finish_somehow(owner, exchange);
     break;
   case 4:
     if (one_in(owner, 8))
@@ -203,6 +201,7 @@ static const struct ls_http_limits limits = {.max_url = 200,
                                              .max_requests = 50,
                                              .max_pipeline = SLOTS - 1,
                                              .body_high = 200,
+                                             .body_floor = 20,
                                              .out_high = 2000};
 
 /* ---- the connection's owner ---- */
@@ -252,8 +251,7 @@ static void feed(struct owner *owner, const uint8_t *bytes, size_t len, bool spl
   while (at < len && ls_conn_close_state(&owner->conn) != LS_CONN_RESET) {
     size_t n = !split ? len - at : 1 + next_random(owner) % (one_in(owner, 3) ? 200 : 4);
     n = n < len - at ? n : len - at;
-    char *copy = malloc(n); /* its own memory, so that a read behind its end is seen */
-    memcpy(copy, bytes + at, n);
+    char *copy = copy_of(bytes + at, n);
     if (ls_conn_wants_read(&owner->conn) || !owner->chaos) {
       at += n;
       if (ls_conn_feed(&owner->conn, copy, n) != 0) {
@@ -311,8 +309,6 @@ static void owner_free(struct owner *owner) {
   ls_buf_dispose(&owner->sent);
   free(owner);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
   uint64_t seed;

@@ -2,14 +2,7 @@
 /* fuzz/url: request targets taken apart, normalised and decoded. What was normalised once stays as it is. */
 #include "http/url.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#define EXPECT(condition) \
-  do {                    \
-    if (!(condition))     \
-      abort();            \
-  } while (0)
+#include "expect.h"
 
 static bool is_within(struct ls_slice part, struct ls_slice whole) {
   return part.len == 0 || (part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len) ||
@@ -48,12 +41,8 @@ static void check_query(struct ls_slice query) {
   }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
-  char *copy = malloc(len == 0 ? 1 : len); /* its own memory, so that a read behind its end is seen */
-  if (len != 0)
-    memcpy(copy, bytes, len);
+  char *copy = copy_of(bytes, len);
   struct ls_slice target = ls_slice(copy, len);
   struct ls_url url;
   if (ls_url_split(target, &url) == 0) {
