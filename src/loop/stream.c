@@ -58,7 +58,7 @@ int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int f
                    const struct ls_stream_events *events) {
   stream->events = events;
   stream->writing = 0;
-  stream->reading = false;
+  stream->reading = stream->reads_much = false;
   stream->closing = false;
   stream->shut = false;
   int rc = open_handle(loop, stream, fd, family);
@@ -85,12 +85,20 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buf) {
   ls_loop_drain(loop);
 }
 
+/* Pages of the shared buffer that nobody ever uses are never there. */
+static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.handle);
+  ls_loop_lend_buffer(handle, suggested, buf);
+  if (stream->reads_much)
+    buf->len = LS_LOOP_READ_MUCH;
+}
+
 int ls_stream_read_start(struct ls_stream *stream) {
   if (stream->closing)
     return LS_ECLOSED;
   if (stream->reading)
     return 0;
-  int rc = uv_read_start(&stream->uv.stream, ls_loop_lend_buffer, on_read);
+  int rc = uv_read_start(&stream->uv.stream, lend_buffer, on_read);
   stream->reading = rc == 0;
   return rc;
 }

@@ -42,6 +42,7 @@ struct ls_stream {
   uv_shutdown_t shutdown;
   size_t writing; /* bytes handed to ls_stream_write; a write counts in full until it has ended */
   bool reading;
+  bool reads_much; /* the owner's to set: large reads, for who expects much. They cost fewer calls */
   bool closing;
   bool shut; /* ls_stream_shutdown was called */
 };

@@ -57,6 +57,13 @@ static void on_drain(struct ls_exchange *exchange) {
     request->server->handler->on_drain(request);
 }
 
+/* What does not work here is seen when the flush sends the rest. */
+static size_t send_now(struct ls_conn *conn, const struct ls_slice *parts, unsigned count) {
+  struct ls_http1 *http1 = of_conn(conn);
+  ssize_t sent = http1->closing || http1->writing > 0 ? 0 : ls_stream_try_write(&http1->stream, parts, count);
+  return sent > 0 ? (size_t)sent : 0;
+}
+
 static void on_done(struct ls_exchange *exchange) {
   ls_request_end(of_exchange(exchange));
 }
@@ -77,6 +84,7 @@ static const struct ls_conn_events conn_events = {
     .on_request = on_request,
     .on_body = on_body,
     .on_drain = on_drain,
+    .send_now = send_now,
     .on_done = on_done,
     .on_gone = on_gone,
 };
@@ -179,6 +187,7 @@ static bool follow_close(struct ls_http1 *http1) {
 /* false: dropped. */
 static bool follow_reading(struct ls_http1 *http1) {
   bool wanted = !http1->ended && ls_conn_wants_read(&http1->conn);
+  http1->stream.reads_much = ls_conn_expects_much(&http1->conn);
   if (wanted == http1->stream.reading)
     return true;
   if (!wanted) {

@@ -35,7 +35,7 @@ struct ls_request {
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
 
-/* After ls_exchange_want_body and _took_body: what follows (100 Continue, reading on) happens in the flush. */
+/* After ls_exchange_want_body and _take_content: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);
 
 /* Whether the client is still there to be answered. */

@@ -140,10 +140,10 @@ static int push_chunk(lua_State *L, struct ls_op *op) {
   int status = call->request == NULL ? LS_ECLOSED : 0;
   if (status == 0) {
     struct ls_exchange *exchange = &call->request->exchange;
-    if (exchange->body.len > 0) {
-      lua_pushlstring(L, ls_buf_bytes(&exchange->body), exchange->body.len);
-      ls_buf_consume(&exchange->body, exchange->body.len);
-      ls_call_took_body(call);
+    struct ls_slice content = ls_exchange_content(exchange);
+    if (content.len > 0) {
+      lua_pushlstring(L, content.ptr, content.len);
+      ls_call_take_content(call, content.len);
       return 1;
     }
     if (exchange->body_state == LS_BODY_FAILED)
@@ -178,7 +178,7 @@ static int l_next_chunk(lua_State *L) {
   struct ls_exchange *exchange = &call->request->exchange;
   struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_CHUNK, &chunk_type);
   ls_call_want_body(call);
-  if (exchange->body.len == 0 && ls_call_awaits_body(call))
+  if (ls_exchange_content_len(exchange) == 0 && ls_call_awaits_body(call))
     ls_list_push(&call->waits, &wait->link);
   else
     ls_op_done(&wait->op);

@@ -325,11 +325,9 @@ void ls_call_want_body(struct ls_call *call) {
   }
 }
 
-void ls_call_took_body(struct ls_call *call) {
-  if (ls_request_is_open(call->request)) {
-    ls_exchange_took_body(&call->request->exchange);
-    ls_request_touch(call->request);
-  }
+void ls_call_take_content(struct ls_call *call, size_t n) {
+  ls_exchange_take_content(&call->request->exchange, n);
+  ls_request_touch(call->request);
 }
 
 /* What has not come by the end of the response is thrown away by the connection. */
@@ -348,11 +346,10 @@ int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
   struct ls_exchange *exchange = &call->request->exchange;
   if (exchange->head.content_length > 0 && (uint64_t)exchange->head.content_length > limit)
     return LS_ETOOBIG;
-  if (exchange->body.len > 0) {
-    if (ls_buf_append(&call->body, ls_buf_bytes(&exchange->body), exchange->body.len) != 0)
+  for (struct ls_slice run = ls_exchange_content(exchange); run.len > 0; run = ls_exchange_content(exchange)) {
+    if (ls_buf_append(&call->body, run.ptr, run.len) != 0)
       return -ENOMEM;
-    ls_buf_consume(&exchange->body, exchange->body.len);
-    ls_call_took_body(call);
+    ls_call_take_content(call, run.len);
   }
   if (call->body.len > limit)
     return LS_ETOOBIG;
@@ -366,7 +363,7 @@ int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
 static void look_at_body(struct ls_wait *wait) {
   struct ls_call *call = wait->call;
   if (wait->kind == LS_WAIT_CHUNK) {
-    if (call->request->exchange.body.len > 0 || !ls_call_awaits_body(call))
+    if (ls_exchange_content_len(&call->request->exchange) > 0 || !ls_call_awaits_body(call))
       wake(wait, 0);
   } else if (wait->kind == LS_WAIT_BODY) {
     int status = ls_call_collect_body(call, wait->limit);

@@ -135,8 +135,8 @@ void ls_wait_free(struct ls_op *op);
 
 /* Asks for the body, if the client is still there to send it. */
 void ls_call_want_body(struct ls_call *call);
-/* Bytes were consumed from the exchange's body. */
-void ls_call_took_body(struct ls_call *call);
+/* Takes bytes of ls_exchange_content. */
+void ls_call_take_content(struct ls_call *call, size_t n);
 
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);
