@@ -238,7 +238,7 @@ static void raise_descriptor_limit(void) {
   setrlimit(RLIMIT_NOFILE, &limit); /* if it fails, the lower one serves too */
 }
 
-/* Pieces of bodies are strings of up to half a megabyte, made and dropped again and again. By default malloc gives such
+/* Pieces of bodies are strings of up to a quarter of a megabyte, made and dropped again and again. By default malloc gives such
  * memory back to the system at once, and each page of the next one is a fault: a third of the time of an echo. */
 static void keep_memory(void) {
   mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);

@@ -10,7 +10,6 @@
 enum phase { PHASE_BETWEEN, PHASE_EMPTY_LINE, PHASE_HEAD, PHASE_BODY };
 
 enum {
-  MUCH = 64 * 1024,        /* of a body still to come */
   REST_HIGH = 16 * 1024,   /* bytes of later requests held; then reading pauses */
   DISCARD_MAX = 256 * 1024 /* bytes of an unwanted body that are thrown away rather than closing the connection */
 };
@@ -471,8 +470,10 @@ bool ls_conn_wants_read(const struct ls_conn *conn) {
   return conn->rest.len < REST_HIGH;
 }
 
-bool ls_conn_expects_much(const struct ls_conn *conn) {
-  return conn->phase == PHASE_BODY && conn->body.left > MUCH;
+uint64_t ls_conn_expects(const struct ls_conn *conn) {
+  const struct ls_exchange *exchange = conn->reading;
+  bool taken = conn->phase == PHASE_BODY && exchange->body_wanted && ls_exchange_content_len(exchange) == 0;
+  return taken ? conn->body.left : 0;
 }
 
 void ls_conn_consume_output(struct ls_conn *conn, size_t n) {

@@ -157,8 +157,9 @@ bool ls_conn_settle(struct ls_conn *conn);
 
 /* Whether the owner should read from the socket. */
 bool ls_conn_wants_read(const struct ls_conn *conn);
-/* Whether much is to come, so that the owner does well to read as much at a time as it can. */
-bool ls_conn_expects_much(const struct ls_conn *conn);
+/* How much of a body is to come that somebody takes as it comes: the owner does well to read as much of it at a time as
+ * it can. 0: as usual. More than that would be read of what is behind it, and held. */
+uint64_t ls_conn_expects(const struct ls_conn *conn);
 
 /* The bytes to send now. The owner either sends some and says how many with consume + sent, or takes conn->out's memory
  * away (ls_conn_take_output) and reports with ls_conn_sent as it goes. */

@@ -20,7 +20,7 @@
 
 #define LS_LOOP_BURST 10000
 #define LS_LOOP_READ_BUFFER 65536
-#define LS_LOOP_READ_MUCH (8 * LS_LOOP_READ_BUFFER)
+#define LS_LOOP_READ_MUCH (4 * LS_LOOP_READ_BUFFER)
 
 struct ls_pool;
 struct ls_work_inbox;

@@ -58,7 +58,8 @@ int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int f
                    const struct ls_stream_events *events) {
   stream->events = events;
   stream->writing = 0;
-  stream->reading = stream->reads_much = false;
+  stream->reading = false;
+  stream->expected = 0;
   stream->closing = false;
   stream->shut = false;
   int rc = open_handle(loop, stream, fd, family);
@@ -89,8 +90,8 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buf) {
 static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
   struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.handle);
   ls_loop_lend_buffer(handle, suggested, buf);
-  if (stream->reads_much)
-    buf->len = LS_LOOP_READ_MUCH;
+  if (stream->expected > buf->len)
+    buf->len = stream->expected < LS_LOOP_READ_MUCH ? (size_t)stream->expected : LS_LOOP_READ_MUCH;
 }
 
 int ls_stream_read_start(struct ls_stream *stream) {

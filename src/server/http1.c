@@ -187,7 +187,7 @@ static bool follow_close(struct ls_http1 *http1) {
 /* false: dropped. */
 static bool follow_reading(struct ls_http1 *http1) {
   bool wanted = !http1->ended && ls_conn_wants_read(&http1->conn);
-  http1->stream.reads_much = ls_conn_expects_much(&http1->conn);
+  http1->stream.expected = ls_conn_expects(&http1->conn);
   if (wanted == http1->stream.reading)
     return true;
   if (!wanted) {
