@@ -140,8 +140,12 @@ const char *ls_option_string(lua_State *L, int index, const char *name, const ch
   int type = get(L, index, name);
   if (type != LUA_TNIL && type != LUA_TSTRING)
     luaL_error(L, "option '%s' must be a string, not a %s", name, luaL_typename(L, -1));
-  if (type == LUA_TSTRING)
-    value = lua_tostring(L, -1);
+  if (type == LUA_TSTRING) {
+    size_t len;
+    value = lua_tolstring(L, -1, &len);
+    if (strlen(value) != len)
+      luaL_error(L, "option '%s' must not contain NUL", name);
+  }
   lua_pop(L, 1);
   return value;
 }

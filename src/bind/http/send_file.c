@@ -50,16 +50,14 @@ static const char *check_value(lua_State *L, const char *name, const char *value
 /* An option that is true, false or a string, which goes to *text. Whether it is on. The table keeps the string. */
 static bool read_switch(lua_State *L, const char *name, bool fallback, const char **text) {
   *text = NULL;
-  if (!lua_istable(L, 3))
+  int kind = lua_istable(L, 3) ? lua_getfield(L, 3, name) : LUA_TNIL;
+  if (kind == LUA_TNIL)
     return fallback;
-  int kind = lua_getfield(L, 3, name);
-  bool on = kind == LUA_TNIL ? fallback : lua_toboolean(L, -1);
   if (kind == LUA_TSTRING)
-    *text = lua_tostring(L, -1);
-  else if (kind != LUA_TNIL && kind != LUA_TBOOLEAN)
+    *text = ls_option_string(L, 3, name, NULL);
+  else if (kind != LUA_TBOOLEAN)
     luaL_error(L, "option '%s' must be true, false or a string, not a %s", name, luaL_typename(L, -1));
-  lua_pop(L, 1);
-  return on;
+  return lua_toboolean(L, -1);
 }
 
 static void read_etag(lua_State *L, struct draft *draft) {
