@@ -6,7 +6,8 @@ local files = require "spec.support.files"
 local failures = require "spec.support.failures"
 local process = require "spec.support.process"
 local servers = require "spec.support.http_servers"
-local fs, net, task, timer = require "luaserve.fs", require "luaserve.net", require "luaserve.task", require "luaserve.timer"
+local fs, net = require "luaserve.fs", require "luaserve.net"
+local task, timer = require "luaserve.task", require "luaserve.timer"
 
 local at = files.at
 
@@ -73,6 +74,11 @@ after_each(function()
   process.clean_up()
   files.remove_folder()
 end)
+
+--- Of a server in a process of its own: a size of its memory in MB.
+local function memory_of(server, name)
+  return tonumber(assert(fs.read_file(("/proc/%d/status"):format(server.pid))):match(name .. ":%s+(%d+) kB")) / 1024
+end
 
 --- More than is ever sent in a case.
 local ENDLESS = 1 << 40
@@ -144,7 +150,9 @@ describe("a file", function()
     files.put(at("a.CSS"), "x")
     assert.equal("text/css; charset=utf-8", send(at("a.CSS")).headers["content-type"])
     assert.equal("text/x-own", send(at("a.CSS"), { content_type = "text/x-own" }).headers["content-type"])
-    local response = ask(function(_, res) res:set("content-type", "text/x-set"):send_file(at("a.CSS"), { content_type = "a/b" }) end)
+    local response = ask(function(_, res)
+      res:set("content-type", "text/x-set"):send_file(at("a.CSS"), { content_type = "a/b" })
+    end)
     assert.equal("text/x-set", response.headers["content-type"])
   end)
 
@@ -169,7 +177,8 @@ describe("a file", function()
   it("has the length that it has, whatever the handler promised", function()
     files.put(at("a.txt"), "four")
     for _, method in ipairs { "GET", "HEAD" } do
-      local response = ask(function(_, res) res:set("content-length", 7):send_file(at("a.txt")) end, { method = method })
+      local response = ask(function(_, res) res:set("content-length", 7):send_file(at("a.txt")) end,
+        { method = method })
       assert.equal("4", response.headers["content-length"])
     end
   end)
@@ -247,7 +256,8 @@ end)
 describe("what cannot be sent", function()
   it("leaves the answer to the handler", function()
     files.shell("mkdir '%s' && mkfifo '%s'", at("folder"), at("fifo"))
-    failures.assert_plain_failure("ENOENT", "open '" .. at("none") .. "'", fail(at("none"), { max_age = 5, etag = "x" }))
+    failures.assert_plain_failure("ENOENT", "open '" .. at("none") .. "'",
+      fail(at("none"), { max_age = 5, etag = "x" }))
     failures.assert_plain_failure("EISDIR", "read '" .. at("folder") .. "'", fail(at("folder")))
     failures.assert_plain_failure("EINVAL", "read '" .. at("fifo") .. "'", fail(at("fifo")))
     failures.assert_plain_failure("EINVAL", "read '/dev/null'", fail("/dev/null"))
@@ -316,8 +326,8 @@ describe("a root", function()
     files.put(at("root/page"), "page")
     files.put(at("root/sub/page"), "deeper")
     files.put(at("root/a\\..\\b"), "backslash")
-    files.shell("cd '%s' && ln -s ../secret out && ln -s '%s' absolute && ln -s sub/page inside && ln -s .. up", at("root"),
-      at("secret"))
+    files.shell("cd '%s' && ln -s ../secret out && ln -s '%s' absolute && ln -s sub/page inside && ln -s .. up",
+      at("root"), at("secret"))
   end)
 
   it("is where paths begin", function()
@@ -331,7 +341,8 @@ describe("a root", function()
   end)
 
   it("is not left by dots or a slash in front", function()
-    for _, path in ipairs { "../secret", "sub/../../secret", "sub/../page", "..", "/etc/passwd", at("secret"), "//etc/passwd" } do
+    for _, path in ipairs { "../secret", "sub/../../secret", "sub/../page", "..", "/etc/passwd", at("secret"),
+      "//etc/passwd" } do
       assert.equal("EACCES", status_of(path), path)
     end
   end)
@@ -397,7 +408,8 @@ describe("coded forms", function()
       assert.equal("text/javascript; charset=utf-8", response.headers["content-type"])
       assert.equal("accept-encoding", response.headers.vary)
     end
-    for _, accept in ipairs { "identity", "deflate", "br;q=0, gzip;q=0.000", "*;q=0", "brotli", "br;q=0.0,gzip; q=0" } do
+    for _, accept in ipairs { "identity", "deflate", "br;q=0, gzip;q=0.000", "*;q=0", "brotli",
+      "br;q=0.0,gzip; q=0" } do
       local response = get(accept)
       assert.equal("plain", response.body, accept)
       assert.is_nil(response.headers["content-encoding"])
@@ -541,18 +553,16 @@ describe("a client that does not take what it asked for", function()
     files.put(at("small.txt"), "small")
     local server = process.serve_code(([[
       return function(req, res) assert(res:send_file(req.path:sub(2), { root = %q })) end]]):format(at(".")))
-    local function memory()
-      return tonumber(assert(fs.read_file(("/proc/%d/status"):format(server.pid))):match("VmRSS:%s+(%d+) kB")) / 1024
-    end
     assert.equal("small", server:request("/small.txt").body)
-    local before, connections = memory(), {}
+    local before, connections = memory_of(server, "VmRSS"), {}
     for i = 1, 20 do
       connections[i] = server:connect()
       connections[i]:write(client.format { path = "/large.bin" })
       connections[i]:fill()
     end
     assert.equal("small", server:request("/small.txt").body)
-    if not sanitized then assert.is_true(memory() - before < 20, ("%g MB more"):format(memory() - before)) end
+    local more = memory_of(server, "VmRSS") - before
+    if not sanitized then assert.is_true(more < 20, ("%g MB more"):format(more)) end
     for _, connection in ipairs(connections) do connection.socket:reset() end
     assert.equal("small", server:request("/small.txt").body)
   end)
@@ -565,7 +575,7 @@ describe("a client that does not take what it asked for", function()
     connection:write(client.format { path = "/large.bin", headers = { connection = "close" } })
     take_head(connection)
     assert.equal(2 << 30, receive(connection))
-    local peak = tonumber(assert(fs.read_file(("/proc/%d/status"):format(server.pid))):match("VmHWM:%s+(%d+) kB")) / 1024
+    local peak = memory_of(server, "VmHWM")
     if not sanitized then assert.is_true(peak < 16, ("%g MB"):format(peak)) end
   end)
 end)

@@ -12,6 +12,7 @@
 
 #define BELOW (RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
 #define MASK (STATX_TYPE | STATX_SIZE | STATX_INO | STATX_MTIME | STATX_CTIME)
+#define READING (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 #define RACES_MAX 8 /* how often a path may change under us before it is walked step by step */
 
 void ls_file_source_init(struct ls_file_source *source, const char *root, const char *path, bool follow) {
@@ -28,6 +29,15 @@ static int fail(struct ls_file_source *source, const char *call, int code) {
   ls_file_source_close(source);
   source->failed = call;
   return code;
+}
+
+/* The descriptor or a negative code. */
+static int open_at(int folder, const char *path, int flags) {
+  int fd;
+  do {
+    fd = openat(folder, path, flags | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  return fd < 0 ? -errno : fd;
 }
 
 /* ---- paths below a root ---- */
@@ -74,61 +84,48 @@ static bool next_segment(const char **path, char name[NAME_MAX + 1], int *code) 
 static int walk(int folder, const char *path) {
   char name[NAME_MAX + 1] = ".", next[NAME_MAX + 1];
   size_t len = strlen(path);
-  int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC;
+  int flags = READING | O_NOFOLLOW;
   int code = len == 0 ? -ENOENT : 0;
   if (len != 0 && path[len - 1] == '/')
     flags |= O_DIRECTORY;
   next_segment(&path, name, &code);
   while (code == 0 && next_segment(&path, next, &code)) {
-    int deeper = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (deeper < 0) {
-      code = -errno;
-      break;
-    }
+    int deeper = open_at(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     close(folder);
     folder = deeper;
+    code = deeper < 0 ? deeper : 0;
     memcpy(name, next, sizeof name);
   }
-  int fd = code == 0 ? openat(folder, name, flags) : code;
-  if (code == 0 && fd < 0)
-    fd = errno == ELOOP ? -EACCES : -errno;
-  close(folder);
-  return fd;
+  if (code == 0)
+    code = open_at(folder, name, flags);
+  if (folder >= 0)
+    close(folder);
+  return code == -ELOOP ? -EACCES : code;
 }
 
 /* ---- opening ---- */
 
-static int open_folder(const char *path) {
-  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return fd < 0 ? -errno : fd;
-}
-
-/* The descriptor or a negative code. */
-static int open_below(const struct ls_file_source *source) {
-  int folder = open_folder(source->root);
-  if (folder < 0)
-    return folder;
-  if (source->follow) {
-    int fd = openat(folder, source->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    fd = fd < 0 ? -errno : fd;
-    close(folder);
-    return fd;
-  }
+/* Closes folder. The descriptor or a negative code. */
+static int open_contained(int folder, const char *path) {
   int fd = -EAGAIN;
   for (unsigned i = 0; i < RACES_MAX && (fd == -EAGAIN || fd == -EINTR); i++)
-    fd = ls_file_openat2(folder, source->path, O_RDONLY, BELOW);
+    fd = ls_file_openat2(folder, path, O_RDONLY, BELOW);
   if (ls_file_is_missing(fd) || fd == -EAGAIN || fd == -EINTR)
-    return walk(folder, source->path);
+    return walk(folder, path);
   close(folder);
   return below_code(fd);
 }
 
-static int open_plain(const struct ls_file_source *source) {
-  int fd;
-  do {
-    fd = open(source->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  } while (fd < 0 && errno == EINTR);
-  return fd < 0 ? -errno : fd;
+/* The descriptor or a negative code. */
+static int open_below(const struct ls_file_source *source) {
+  int folder = open_at(AT_FDCWD, source->root, O_PATH | O_DIRECTORY);
+  if (folder < 0)
+    return folder;
+  if (!source->follow)
+    return open_contained(folder, source->path);
+  int fd = open_at(folder, source->path, READING);
+  close(folder);
+  return fd;
 }
 
 /* The descriptor, -EAGAIN, or a final code. */
@@ -187,7 +184,7 @@ int ls_file_source_open(struct ls_file_source *source) {
   if (rc != 0)
     return rc;
   if (source->fd < 0) {
-    int fd = source->root == NULL ? open_plain(source) : open_below(source);
+    int fd = source->root == NULL ? open_at(AT_FDCWD, source->path, READING) : open_below(source);
     if (fd < 0)
       return fail(source, "open", fd);
     source->fd = fd;
