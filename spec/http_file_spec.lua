@@ -118,6 +118,26 @@ describe("a file", function()
     end)
   end
 
+  it("comes whole from where each read may have to wait, and is left there", function()
+    local folder = assert(fs.mkdtemp("/dev/shm/luaserve-http-")) -- tmpfs: the kernel promises nothing
+    local path, bytes = folder .. "/data.bin", make_bytes(3000000)
+    files.put(path, bytes)
+    for _ = 1, 2 do assert.is_true(bytes == send(path).body) end
+    local response = ask(function(_, res) assert(res:send_file(path)) end,
+      { headers = { range = "bytes=0-0,1000000-2500000" } })
+    assert.is_truthy(response.body:find(bytes:sub(1000001, 2500001), 1, true))
+    for _ = 1, 20 do
+      local result
+      local _, where = servers.serve({}, function(_, res) result = table.pack(res:send_file(path)) end)
+      local connection <close> = client.connect(where)
+      connection:write(client.format {}:rep(3))
+      connection:fill()
+      connection.socket:reset()
+      wait_until(function() return result end)
+    end
+    files.shell("rm -r '%s'", folder)
+  end)
+
   it("larger than 4 GiB is sent and resumed", function()
     local size = (5 << 30) + 7
     make_large("sparse.bin", size)
@@ -302,6 +322,7 @@ describe("what cannot be sent", function()
       local one, two = task.spawn(try), task.spawn(try)
       one:join() two:join()
     end)
+    wait_until(function() return #results == 2 end)
     assert.equal(100, #response.body)
     assert.is_true(results[1][1] ~= results[2][1])
   end)

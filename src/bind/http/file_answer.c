@@ -57,11 +57,11 @@ static char *put_hex(char *p, uint64_t number) {
 /* Size, time of the last change to the nanosecond, and inode: a file that was replaced by one of the same size and time,
  * as reproducible builds make them, is another file. The tag is weak as long as it could still come to mean other bytes:
  * changed is looked at, because that time cannot be set back. */
-static void make_etag(struct ls_file_answer *answer, int64_t now) {
+static const char *make_etag(struct ls_file_answer *answer, int64_t now) {
   const struct ls_file_source *source = &answer->source;
   int64_t latest = source->modified > source->changed ? source->modified : source->changed;
   uint64_t time = (uint64_t)source->modified * UINT64_C(1000000000) + source->modified_ns;
-  char *p = answer->etag;
+  char *p = answer->made_etag;
   if (latest > now - RACY_SECONDS) {
     *p++ = 'W';
     *p++ = '/';
@@ -72,45 +72,58 @@ static void make_etag(struct ls_file_answer *answer, int64_t now) {
   p = put_hex(p, mix(source->inode, time));
   *p++ = '"';
   *p = '\0';
+  return answer->made_etag;
 }
 
 /* The tag that was given is of the file; its coded form is another representation. */
-static void take_etag(struct ls_file_answer *answer, struct ls_slice etag) {
+static const char *take_etag(struct ls_file_answer *answer) {
   const char *coding = answer->candidates[answer->candidate].coding;
-  if (coding == NULL)
-    snprintf(answer->etag, sizeof answer->etag, "%.*s", (int)etag.len, etag.ptr);
-  else
-    snprintf(answer->etag, sizeof answer->etag, "%.*s-%s\"", (int)etag.len - 1, etag.ptr, coding);
+  size_t len = strlen(answer->options.etag);
+  if (coding != NULL)
+    snprintf(answer->options.etag + len - 1, LS_ETAG_CODING_MAX, "-%s\"", coding);
+  return answer->options.etag;
 }
 
-static struct ls_slice value_of(const struct ls_headers *headers, const char *name) {
-  int index = ls_headers_find(headers, ls_slice_of(name), 0);
-  return index < 0 ? ls_slice(NULL, 0) : ls_headers_value(headers, (uint32_t)index);
+static struct ls_slice value_of(const struct ls_headers *headers, enum ls_field_id id) {
+  if (!ls_headers_has(headers, id))
+    return ls_slice(NULL, 0);
+  return ls_headers_value(headers, (uint32_t)ls_headers_find(headers, ls_field_name(id), 0));
 }
 
-/* What res:set has said is the truth, also for the preconditions. */
-static void find_validators(struct ls_file_answer *answer, int64_t now) {
+/* What res:set has said is the truth, also for the preconditions. Its tag is the response's memory: good until another
+ * field is set. */
+static struct ls_validators find_validators(struct ls_file_answer *answer, int64_t now) {
   const struct ls_headers *headers = &request_of(answer)->headers;
-  struct ls_slice etag = value_of(headers, "etag"), date = value_of(headers, "last-modified");
-  if (etag.len != 0 && etag.len < sizeof answer->etag && ls_etag_is_valid(etag))
-    snprintf(answer->etag, sizeof answer->etag, "%.*s", (int)etag.len, etag.ptr);
-  else if (answer->options.etag != NULL)
-    take_etag(answer, ls_slice_of(answer->options.etag));
-  else if (answer->options.with_etag)
-    make_etag(answer, now);
-  answer->modified = LS_NO_DATE;
-  if (date.len != 0 && ls_date_parse(date, now, &answer->modified))
-    return;
-  if (answer->options.with_date) /* never later than Date (RFC 9110 8.8.2.1) */
-    answer->modified = answer->source.modified < now ? answer->source.modified : now;
+  const struct ls_file_options *options = &answer->options;
+  struct ls_validators validators = {.exists = true, .etag = value_of(headers, LS_FIELD_ETAG), .modified = LS_NO_DATE};
+  struct ls_slice date = value_of(headers, LS_FIELD_LAST_MODIFIED);
+  if (validators.etag.ptr == NULL && options->with_etag) {
+    answer->etag = options->etag != NULL ? take_etag(answer) : make_etag(answer, now);
+    validators.etag = ls_slice_of(answer->etag);
+  } else if (!ls_etag_is_valid(validators.etag)) {
+    validators.etag.len = 0;
+  }
+  if (date.ptr != NULL)
+    ls_date_parse(date, now, &validators.modified);
+  else if (options->with_date) /* never later than Date (RFC 9110 8.8.2.1) */
+    validators.modified = answer->source.modified < now ? answer->source.modified : now;
+  answer->modified = validators.modified;
+  return validators;
 }
 
 /* ---- fields ---- */
 
 /* Unless the handler has set it. */
-static int set_default(struct ls_headers *headers, const char *name, const char *value) {
+static int set_default(struct ls_headers *headers, enum ls_field_id id, const char *value) {
+  if (value == NULL || ls_headers_has(headers, id))
+    return 0;
+  return ls_headers_add(headers, ls_field_name(id), ls_slice_of(value));
+}
+
+/* The same for a field without a number. */
+static int set_default_name(struct ls_headers *headers, const char *name, const char *value) {
   struct ls_slice field = ls_slice_of(name);
-  if (value == NULL || *value == '\0' || ls_headers_find(headers, field, 0) >= 0)
+  if (value == NULL || ls_headers_find(headers, field, 0) >= 0)
     return 0;
   return ls_headers_add(headers, field, ls_slice_of(value));
 }
@@ -120,20 +133,21 @@ static int set_date(struct ls_headers *headers, int64_t modified) {
   if (modified == LS_NO_DATE)
     return 0;
   ls_date_format(modified, text);
-  return set_default(headers, "last-modified", text);
+  return set_default(headers, LS_FIELD_LAST_MODIFIED, text);
 }
 
 /* What goes with 200, 206 and 304 alike. */
 static int set_common(struct ls_file_answer *answer) {
   struct ls_headers *headers = &request_of(answer)->headers;
   int status = 0;
-  ls_headers_remove(headers, ls_slice_of("content-length"));
+  if (ls_headers_has(headers, LS_FIELD_CONTENT_LENGTH))
+    ls_headers_remove(headers, ls_field_name(LS_FIELD_CONTENT_LENGTH));
   if (answer->options.precompressed)
     status = ls_headers_add(headers, ls_slice_of("vary"), ls_slice_of("accept-encoding"));
   if (status == 0)
-    status = set_default(headers, "etag", answer->etag);
+    status = set_default(headers, LS_FIELD_ETAG, answer->etag);
   if (status == 0)
-    status = set_default(headers, "cache-control", answer->options.cache_control);
+    status = set_default(headers, LS_FIELD_CACHE_CONTROL, answer->options.cache_control);
   return status;
 }
 
@@ -145,10 +159,10 @@ static const char *content_type(const struct ls_file_answer *answer) {
 /* Each part says what the whole would have said. */
 static int set_multipart(struct ls_file_answer *answer, struct ls_headers *headers) {
   char text[48 + LS_BOUNDARY_LEN];
-  int status = set_default(headers, "content-type", content_type(answer));
+  int status = set_default(headers, LS_FIELD_CONTENT_TYPE, content_type(answer));
   if (status != 0)
     return status;
-  struct ls_slice own = value_of(headers, "content-type");
+  struct ls_slice own = value_of(headers, LS_FIELD_CONTENT_TYPE);
   char *kept = malloc(own.len + 1); /* of headers, which change now */
   if (kept == NULL)
     return -ENOMEM;
@@ -162,7 +176,7 @@ static int set_range(struct ls_file_answer *answer, struct ls_headers *headers) 
   char text[LS_CONTENT_RANGE_MAX];
   ls_range_format(&answer->ranges.list[0], answer->source.size, text);
   int status = ls_headers_set(headers, ls_slice_of("content-range"), ls_slice_of(text));
-  return status == 0 ? set_default(headers, "content-type", content_type(answer)) : status;
+  return status == 0 ? set_default(headers, LS_FIELD_CONTENT_TYPE, content_type(answer)) : status;
 }
 
 static bool may_be_partial(const struct ls_file_answer *answer) {
@@ -176,15 +190,15 @@ static int set_content(struct ls_file_answer *answer) {
   if (status == 0)
     status = ls_file_answer_is_multipart(answer) ? set_multipart(answer, headers)
              : answer->partial                   ? set_range(answer, headers)
-                                                 : set_default(headers, "content-type", content_type(answer));
+                                                 : set_default(headers, LS_FIELD_CONTENT_TYPE, content_type(answer));
   if (status == 0 && coding != NULL)
     status = ls_headers_set(headers, ls_slice_of("content-encoding"), ls_slice_of(coding));
   if (status == 0)
     status = set_date(headers, answer->modified);
   if (status == 0)
-    status = set_default(headers, "content-disposition", answer->options.disposition);
+    status = set_default_name(headers, "content-disposition", answer->options.disposition);
   if (status == 0 && may_be_partial(answer))
-    status = set_default(headers, "accept-ranges", "bytes");
+    status = set_default_name(headers, "accept-ranges", "bytes");
   return status;
 }
 
@@ -240,7 +254,7 @@ static int answered(int status) {
 static int answer_condition(struct ls_file_answer *answer, int condition) {
   struct ls_headers *headers = &request_of(answer)->headers;
   int status = condition == 304 ? set_common(answer) : 0;
-  if (status == 0 && condition == 304 && answer->etag[0] == '\0')
+  if (status == 0 && condition == 304 && !ls_headers_has(headers, LS_FIELD_ETAG))
     status = set_date(headers, answer->modified);
   return answered(status == 0 ? ls_http_answer_without(answer->call, condition) : status);
 }
@@ -251,7 +265,7 @@ static int answer_unsatisfiable(struct ls_file_answer *answer) {
   snprintf(text, sizeof text, "bytes */%" PRIu64, answer->source.size);
   int status = ls_headers_set(headers, ls_slice_of("content-range"), ls_slice_of(text));
   if (status == 0)
-    status = set_default(headers, "accept-ranges", "bytes");
+    status = set_default_name(headers, "accept-ranges", "bytes");
   return answered(status == 0 ? ls_http_answer_without(answer->call, 416) : status);
 }
 
@@ -279,8 +293,7 @@ int ls_file_answer_decide(struct ls_file_answer *answer) {
   int64_t now = time(NULL);
   bool reads = is_get(answer) || is_head(answer);
   answer->answer_status = answer->options.status != 0 ? answer->options.status : request_of(answer)->status;
-  find_validators(answer, now);
-  struct ls_validators validators = {.exists = true, .etag = ls_slice_of(answer->etag), .modified = answer->modified};
+  struct ls_validators validators = find_validators(answer, now);
   int condition = 0;
   if (reads && answer->answer_status / 100 == 2)
     condition = ls_conditional_check(head_of(answer), &validators, now);

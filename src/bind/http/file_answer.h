@@ -24,8 +24,8 @@ struct ls_file_options {
   const char *path, *root; /* root NULL: the path as it is */
   const char *content_type, *cache_control,
       *disposition; /* field values; NULL: content_type by the path, the others none */
-  const char *etag; /* as it is sent; NULL: made from the file's attributes, where with_etag is set */
-  int status;       /* 0: res.status */
+  char *etag; /* as it is sent, with room for a coding; NULL: made from the file's attributes, where with_etag is set */
+  int status; /* 0: res.status */
   bool follow, with_etag, with_date, with_ranges, precompressed;
 };
 
@@ -54,8 +54,9 @@ struct ls_file_answer {
   bool opened, working, begun, cancelled;
   int status; /* what the operation ended with: source.failed says whether the file or the response failed */
 
-  char etag[LS_ETAG_MAX + 8]; /* what was decided, with a coding behind it; "": none */
-  int64_t modified;           /* as it is sent, or LS_NO_DATE */
+  const char *etag;   /* what was decided and is to be set; NULL: none, or the handler has set it */
+  char made_etag[40]; /* the memory of one that was made */
+  int64_t modified;   /* as it is sent, or LS_NO_DATE */
   int answer_status;
   bool partial;            /* 206; with several ranges multipart/byteranges */
   struct ls_ranges ranges; /* of what is sent: one, or where partial is set, one or more */

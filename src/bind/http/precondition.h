@@ -13,8 +13,8 @@ struct ls_headers;
 
 int ls_http_l_precondition(lua_State *L);
 
-/* Room for an entity tag with its quotes. */
-enum { LS_ETAG_MAX = 256 };
+/* Room for an entity tag with its quotes, and for what tells its coded form apart. */
+enum { LS_ETAG_MAX = 256, LS_ETAG_CODING_MAX = 8 };
 
 /* Brings the option etag into the form in which it is sent: W/"x" and "x" as they are, x in quotes. Raises for what
  * cannot be one. The slice points into room or into the option. */

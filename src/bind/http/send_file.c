@@ -65,10 +65,13 @@ static void read_etag(lua_State *L, struct draft *draft) {
   draft->options.with_etag = read_switch(L, "etag", true, &text);
   if (text == NULL)
     return;
-  struct ls_slice etag = ls_http_check_etag(L, ls_slice_of(text), draft->etag);
-  draft->options.etag = etag.ptr;
-  if (etag.ptr == draft->etag)
-    draft->etag[etag.len] = '\0';
+  char room[LS_ETAG_MAX];
+  struct ls_slice etag = ls_http_check_etag(L, ls_slice_of(text), room);
+  if (etag.len >= LS_ETAG_MAX)
+    luaL_error(L, "option 'etag' is too long");
+  memcpy(draft->etag, etag.ptr, etag.len);
+  draft->etag[etag.len] = '\0';
+  draft->options.etag = draft->etag;
 }
 
 static void read_cache_control(lua_State *L, struct draft *draft) {
@@ -175,7 +178,7 @@ static void list_candidates(struct ls_file_answer *answer, const struct ls_head 
 /* ---- res:send_file ---- */
 
 /* The text goes behind the struct: a job may need it when Lua has forgotten it. */
-static const char *keep(char **room, const char *text) {
+static char *keep(char **room, const char *text) {
   if (text == NULL)
     return NULL;
   size_t size = strlen(text) + 1;
@@ -198,7 +201,8 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
   const struct ls_head *head = &call->request->exchange.head;
   size_t coded = options->precompressed ? 2 * (strlen(options->path) + sizeof ".br") : 0;
   size_t size = size_of(options->path) + size_of(options->root) + size_of(options->content_type) +
-                size_of(options->cache_control) + size_of(options->disposition) + size_of(options->etag) + coded;
+                size_of(options->cache_control) + size_of(options->disposition) + size_of(options->etag) +
+                LS_ETAG_CODING_MAX + coded;
   struct ls_file_answer *answer = ls_op_alloc(L, sizeof *answer + size);
   char *room = answer->text;
   answer->options = *options;
@@ -208,6 +212,7 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
   answer->options.cache_control = keep(&room, options->cache_control);
   answer->options.disposition = keep(&room, options->disposition);
   answer->options.etag = keep(&room, options->etag);
+  room += LS_ETAG_CODING_MAX;
   list_candidates(answer, head, room);
   answer->first_wanted = wants_first(head);
   answer->call = call;
