@@ -140,14 +140,21 @@ const char *ls_option_string(lua_State *L, int index, const char *name, const ch
   int type = get(L, index, name);
   if (type != LUA_TNIL && type != LUA_TSTRING)
     luaL_error(L, "option '%s' must be a string, not a %s", name, luaL_typename(L, -1));
-  if (type == LUA_TSTRING) {
-    size_t len;
-    value = lua_tolstring(L, -1, &len);
-    if (strlen(value) != len)
-      luaL_error(L, "option '%s' must not contain NUL", name);
-  }
+  if (type == LUA_TSTRING)
+    value = lua_tostring(L, -1);
   lua_pop(L, 1);
   return value;
+}
+
+const char *ls_option_text(lua_State *L, int index, const char *name, const char *fallback) {
+  const char *text = ls_option_string(L, index, name, NULL);
+  if (text == NULL)
+    return fallback;
+  lua_getfield(L, index, name);
+  if (strlen(text) != lua_rawlen(L, -1))
+    luaL_error(L, "option '%s' must not have a NUL in it", name);
+  lua_pop(L, 1);
+  return text;
 }
 
 uint64_t ls_check_seconds(lua_State *L, int index, uint64_t min_ns) {

@@ -54,7 +54,7 @@ static bool read_switch(lua_State *L, const char *name, bool fallback, const cha
   if (kind == LUA_TNIL)
     return fallback;
   if (kind == LUA_TSTRING)
-    *text = ls_option_string(L, 3, name, NULL);
+    *text = ls_option_text(L, 3, name, NULL);
   else if (kind != LUA_TBOOLEAN)
     luaL_error(L, "option '%s' must be true, false or a string, not a %s", name, luaL_typename(L, -1));
   return lua_toboolean(L, -1);
@@ -75,7 +75,7 @@ static void read_etag(lua_State *L, struct draft *draft) {
 }
 
 static void read_cache_control(lua_State *L, struct draft *draft) {
-  const char *value = check_value(L, "cache_control", ls_option_string(L, 3, "cache_control", NULL));
+  const char *value = check_value(L, "cache_control", ls_option_text(L, 3, "cache_control", NULL));
   lua_Integer max_age = ls_option_integer(L, 3, "max_age", 0, INT32_MAX, -1);
   draft->options.cache_control = value;
   if (max_age < 0)
@@ -106,8 +106,8 @@ static void read_options(lua_State *L, int index, struct draft *draft) {
   struct ls_file_options *options = &draft->options;
   if (lua_istable(L, index) || !lua_isfunction(L, index))
     ls_options_check(L, index, "res:send_file", known);
-  options->root = ls_option_string(L, index, "root", NULL);
-  options->content_type = check_value(L, "content_type", ls_option_string(L, index, "content_type", NULL));
+  options->root = ls_option_text(L, index, "root", NULL);
+  options->content_type = check_value(L, "content_type", ls_option_text(L, index, "content_type", NULL));
   options->status = (int)ls_option_integer(L, index, "status", 200, 599, 0);
   options->follow = ls_option_boolean(L, index, "symlinks", false);
   options->with_date = ls_option_boolean(L, index, "last_modified", true);
