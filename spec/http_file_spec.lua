@@ -194,6 +194,15 @@ describe("a file", function()
     assert.equal(404, ask(function(_, res) res.status = 404 res:send_file(at("404.html")) end).status)
   end)
 
+  it("has no content where the status has none (RFC 9110 6.4.1)", function()
+    files.put(at("a.txt"), "four")
+    for _, status in ipairs { 204, 205, 304 } do
+      local response = send(at("a.txt"), { status = status })
+      assert.equal(status, response.status)
+      assert.equal("", response.body)
+    end
+  end)
+
   it("has the length that it has, whatever the handler promised", function()
     files.put(at("a.txt"), "four")
     for _, method in ipairs { "GET", "HEAD" } do
@@ -422,6 +431,7 @@ describe("coded forms", function()
     for accept, expected in pairs {
       ["br"] = "br", ["gzip"] = "gzip", ["gzip, deflate, br"] = "br", ["gzip;q=1.0, br;q=0"] = "gzip", ["*"] = "br",
       ["BR"] = "br", ["br;q=0.001"] = "br", ["*;q=0.5, br;q=0"] = "gzip", ["gzip ; q=0.5"] = "gzip",
+      [",,gzip ,"] = "gzip", ["*;q=0, gzip"] = "gzip",
     } do
       local response = get(accept)
       assert.equal(expected, response.headers["content-encoding"], accept)
@@ -430,7 +440,7 @@ describe("coded forms", function()
       assert.equal("accept-encoding", response.headers.vary)
     end
     for _, accept in ipairs { "identity", "deflate", "br;q=0, gzip;q=0.000", "*;q=0", "brotli",
-      "br;q=0.0,gzip; q=0" } do
+      "br;q=0.0,gzip; q=0", ",", "br;Q=0" } do
       local response = get(accept)
       assert.equal("plain", response.body, accept)
       assert.is_nil(response.headers["content-encoding"])

@@ -269,6 +269,12 @@ static int answer_unsatisfiable(struct ls_file_answer *answer) {
   return answered(status == 0 ? ls_http_answer_without(answer->call, 416) : status);
 }
 
+/* HEAD, and statuses that never have content (RFC 9110 6.4.1): the file is not read. */
+static bool has_no_content(const struct ls_file_answer *answer) {
+  int status = answer->answer_status;
+  return is_head(answer) || status == 204 || status == 205 || status == 304;
+}
+
 static int answer_head(struct ls_file_answer *answer) {
   int status = ls_file_answer_begin(answer);
   return answered(status == 0 ? ls_response_finish(request_of(answer)) : status);
@@ -301,5 +307,5 @@ int ls_file_answer_decide(struct ls_file_answer *answer) {
     return answer_condition(answer, condition);
   if (choose_ranges(answer, &validators, now) == LS_RANGES_UNSATISFIABLE)
     return answer_unsatisfiable(answer);
-  return is_head(answer) ? answer_head(answer) : LS_FILE_CONTENT;
+  return has_no_content(answer) ? answer_head(answer) : LS_FILE_CONTENT;
 }

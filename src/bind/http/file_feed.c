@@ -40,11 +40,12 @@ static void detach(struct ls_file_answer *answer) {
 
 /* ---- the end ---- */
 
-/* Where some of the response has left the connection is reset, so that the client can tell. */
+/* Where some of the response has left the connection is reset, so that the client can tell. The log has the request, not
+ * the path, which may be anything. */
 static void break_off(struct ls_file_answer *answer) {
   char what[256];
   ls_call_describe(answer->call, what, sizeof what);
-  ls_log_write(loop_of(answer)->log, LS_LOG_WARN, "%s: '%s' %s", what, answer->options.path,
+  ls_log_write(loop_of(answer)->log, LS_LOG_WARN, "%s: the file %s", what,
                answer->status == LS_ELENGTH ? "has become shorter while it was sent" : "cannot be read to its end");
   ls_response_fail(answer->call->request, 500, NULL);
 }

@@ -104,7 +104,7 @@ static void read_options(lua_State *L, int index, struct draft *draft) {
                                       "last_modified", "max_age",       "precompressed", "ranges",
                                       "root",          "status",        "symlinks",      NULL};
   struct ls_file_options *options = &draft->options;
-  if (lua_istable(L, index) || !lua_isfunction(L, index))
+  if (!lua_isfunction(L, index))
     ls_options_check(L, index, "res:send_file", known);
   options->root = ls_option_text(L, index, "root", NULL);
   options->content_type = check_value(L, "content_type", ls_option_text(L, index, "content_type", NULL));
@@ -120,16 +120,42 @@ static void read_options(lua_State *L, int index, struct draft *draft) {
 
 /* ---- coded forms ---- */
 
-/* A weight of 0: "q=0", "q=0.000". */
-static bool is_refused(struct ls_slice parameters) {
-  const char *q = parameters.ptr, *end = parameters.ptr + parameters.len;
-  while (q < end && (*q == ' ' || *q == '\t' || *q == ';'))
-    q++;
-  if (end - q < 3 || (*q | 0x20) != 'q' || q[1] != '=')
+/* A member of Accept-Encoding: a coding, and whether its weight is 0 ("q=0", "q=0.000"). */
+struct accepted {
+  struct ls_slice coding;
+  bool refused;
+};
+
+static struct ls_slice skip(struct ls_slice text, const char *bytes) {
+  size_t n = 0;
+  while (n < text.len && strchr(bytes, text.ptr[n]) != NULL)
+    n++;
+  return ls_slice(text.ptr + n, text.len - n);
+}
+
+static size_t span_to(struct ls_slice text, const char *bytes) {
+  size_t n = 0;
+  while (n < text.len && strchr(bytes, text.ptr[n]) == NULL)
+    n++;
+  return n;
+}
+
+static bool is_zero(struct ls_slice parameters) {
+  struct ls_slice q = skip(parameters, " \t;");
+  if (q.len < 3 || (q.ptr[0] | 0x20) != 'q' || q.ptr[1] != '=')
     return false;
-  for (q += 2; q < end && (*q == '0' || *q == '.'); q++)
-    ;
-  return q == end || *q == ' ' || *q == '\t';
+  struct ls_slice rest = skip(ls_slice(q.ptr + 2, q.len - 2), "0.");
+  return rest.len == 0 || strchr(" \t;", rest.ptr[0]) != NULL;
+}
+
+/* Takes the next member off the front of list. False at the end. */
+static bool next_accepted(struct ls_slice *list, struct accepted *member) {
+  struct ls_slice rest = skip(*list, " \t,");
+  size_t len = span_to(rest, " \t,;"), end = span_to(rest, ",");
+  *list = ls_slice(rest.ptr + end, rest.len - end);
+  member->coding = ls_slice(rest.ptr, len);
+  member->refused = is_zero(ls_slice(rest.ptr + len, end - len));
+  return rest.len != 0;
 }
 
 /* Whether the client takes this coding (RFC 9110 12.5.3): it names it, or "*", and not with a weight of 0. */
@@ -138,21 +164,12 @@ static bool accepts(const struct ls_head *head, const char *coding) {
   bool any = false;
   for (int i = ls_head_find(head, name, 0); i >= 0; i = ls_head_find(head, name, (uint32_t)i + 1)) {
     struct ls_slice list = ls_head_value(head, (uint32_t)i);
-    while (list.len != 0) {
-      size_t skipped = 0, len = 0, end;
-      while (skipped < list.len && strchr(" \t,", list.ptr[skipped]) != NULL)
-        skipped++;
-      list = ls_slice(list.ptr + skipped, list.len - skipped);
-      while (len < list.len && strchr(" \t,;", list.ptr[len]) == NULL)
-        len++;
-      for (end = len; end < list.len && list.ptr[end] != ','; end++)
-        ;
-      struct ls_slice member = ls_slice(list.ptr, len), parameters = ls_slice(list.ptr + len, end - len);
-      if (ls_field_name_equal(member, ls_slice_of(coding)))
-        return !is_refused(parameters);
-      if (member.len == 1 && *member.ptr == '*')
-        any = !is_refused(parameters);
-      list = ls_slice(list.ptr + end, list.len - end);
+    struct accepted member;
+    while (next_accepted(&list, &member)) {
+      if (ls_field_name_equal(member.coding, ls_slice_of(coding)))
+        return !member.refused;
+      if (ls_slice_equal(member.coding, ls_slice("*", 1)))
+        any = !member.refused;
     }
   }
   return any;
@@ -161,18 +178,23 @@ static bool accepts(const struct ls_head *head, const char *coding) {
 /* The better one first. */
 static const struct { const char *extension, *coding; } codings[] = {{".br", "br"}, {".gz", "gzip"}};
 
-/* Brings the files that would do into their order, with memory from *room. */
+static void add_candidate(struct ls_file_answer *answer, const char *path, const char *coding) {
+  answer->candidates[answer->candidate_count++] = (struct ls_file_candidate){.path = path, .coding = coding};
+}
+
+/* Brings the files that would do into their order, with memory from room. */
 static void list_candidates(struct ls_file_answer *answer, const struct ls_head *head, char *room) {
   const char *path = answer->options.path;
+  size_t len = strlen(path);
   for (size_t i = 0; answer->options.precompressed && i < sizeof codings / sizeof *codings; i++) {
     if (!accepts(head, codings[i].coding))
       continue;
-    int len = sprintf(room, "%s%s", path, codings[i].extension);
-    answer->candidates[answer->candidate_count++] =
-        (struct ls_file_candidate){.path = room, .coding = codings[i].coding};
-    room += len + 1;
+    memcpy(room, path, len);
+    memcpy(room + len, codings[i].extension, sizeof ".br");
+    add_candidate(answer, room, codings[i].coding);
+    room += len + sizeof ".br";
   }
-  answer->candidates[answer->candidate_count++] = (struct ls_file_candidate){.path = path};
+  add_candidate(answer, path, NULL);
 }
 
 /* ---- res:send_file ---- */
