@@ -327,7 +327,10 @@ describe("what cannot be sent", function()
     make_large("a.bin", 100)
     local results = {}
     local response = ask(function(_, res)
-      local function try() results[#results + 1] = table.pack(pcall(res.send_file, res, at("a.bin"))) end
+      local function try()
+        local result = table.pack(pcall(res.send_file, res, at("a.bin")))
+        results[#results + 1] = result
+      end
       local one, two = task.spawn(try), task.spawn(try)
       one:join() two:join()
     end)
