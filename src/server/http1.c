@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/content.h"
 #include "server/handler.h"
+#include "server/response.h"
 #include "server/state.h"
 
 #define FLUSH_TURNS 8
@@ -39,14 +41,34 @@ static uint64_t choose_body_limit(struct ls_exchange *exchange) {
   return ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
 }
 
+/* A coding of its body that is not taken: says which are (RFC 9110 15.5.16). */
+static void refuse_coding(struct ls_request *request) {
+  static const char text[] = "415 Unsupported Media Type: the content coding of the request body\n";
+  struct ls_headers *headers = &request->headers;
+  request->status = 415;
+  if (ls_headers_set(headers, ls_slice_of("Content-Type"), ls_slice_of("text/plain; charset=utf-8")) != 0 ||
+      ls_headers_set(headers, ls_slice_of("Accept-Encoding"), ls_slice_of("gzip, deflate, br")) != 0 ||
+      ls_response_send(request, ls_slice_of(text)) < 0)
+    ls_response_abort(request);
+}
+
 static void on_request(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  int status = ls_content_begin(request);
+  if (status != 0) {
+    if (status == 415)
+      refuse_coding(request);
+    else
+      ls_response_abort(request);
+    return;
+  }
   request->held = true;
   request->server->handler->on_request(request->server, request);
 }
 
 static void on_body(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  ls_content_renew(request);
   if (request->held)
     request->server->handler->on_body(request);
 }

@@ -12,6 +12,8 @@
 #include "http/conn.h"
 #include "http/headers.h"
 
+struct ls_decode;
+struct ls_encode;
 struct ls_server;
 struct ls_http1;
 
@@ -24,6 +26,8 @@ struct ls_request {
   bool held;                   /* by the handler */
   struct ls_headers headers;   /* of the response */
   struct ls_headers trailers;  /* of the response */
+  struct ls_decode *decode;    /* of a body that came coded: content.c's; NULL: none */
+  struct ls_encode *encode;    /* the content coding of the response; NULL: none */
   int status;                  /* of the response, before it is sent; 200 */
   void *user;                  /* the handler's */
   char peer[INET6_ADDRSTRLEN]; /* once asked for, or when the connection went before the handler had ended */
@@ -35,7 +39,7 @@ struct ls_request {
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
 
-/* After ls_exchange_want_body and _take_content: what follows (100 Continue, reading on) happens in the flush. */
+/* After ls_exchange_want_body: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);
 
 /* Whether the client is still there to be answered. */

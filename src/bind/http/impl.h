@@ -102,7 +102,8 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message with which req:json or req:form refused the body */
   bool later, gone;
-  bool rejected; /* the handler passed that message on as its error: 400 */
+  bool rejected;   /* the handler passed that message on as its error: 400 */
+  bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
@@ -135,8 +136,6 @@ void ls_wait_free(struct ls_op *op);
 
 /* Asks for the body, if the client is still there to send it. */
 void ls_call_want_body(struct ls_call *call);
-/* Takes bytes of ls_exchange_content. */
-void ls_call_take_content(struct ls_call *call, size_t n);
 
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);
