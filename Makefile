@@ -29,6 +29,7 @@ build: $(BIN)
 # --- Packages --------------------------------------------------------------------------------------------------------
 
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
+  libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
@@ -37,8 +38,8 @@ pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
 
 # Lua is linked statically and its API exported (-E), so that C modules which require loads find it in the program and
-# no second Lua comes along. libuv, c-ares, zlib and
-# brotli are static too: one file to install, and it starts a little faster.
+# no second Lua comes along. libuv, c-ares, zlib, brotli, argon2 and crypt are static too: one file to install, and it
+# starts a little faster. OpenSSL is the system's, which mends it when that is needed.
 LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54,$(if $(call pkg,--modversion $(name)),$(name))))
 LUA_A := $(firstword $(wildcard $(call LIB_DIR,$(LUA_PC))/liblua5.4.a))
 UV_VERSION := $(call pkg,--modversion libuv)
@@ -48,6 +49,11 @@ CARES_A := $(firstword $(wildcard $(call LIB_DIR,libcares)/libcares.a))
 Z_VERSION := $(call pkg,--modversion zlib)
 Z_A := $(firstword $(wildcard $(call LIB_DIR,zlib)/libz.a))
 BROTLI_VERSION := $(call pkg,--modversion libbrotlienc)
+SSL_VERSION := $(call pkg,--modversion libcrypto)
+ARGON2_VERSION := $(call pkg,--modversion libargon2)
+ARGON2_A := $(firstword $(wildcard $(call LIB_DIR,libargon2)/libargon2.a))
+CRYPT_VERSION := $(call pkg,--modversion libcrypt)
+CRYPT_A := $(firstword $(wildcard $(call LIB_DIR,libcrypt)/libcrypt.a))
 BROTLI_A := $(wildcard $(foreach name,enc dec common,$(call LIB_DIR,libbrotlienc)/libbrotli$(name).a))
 
 # llhttp is the system's library where there is one. Debian 12 has only the C sources, in the package node-llhttp, which
@@ -58,6 +64,7 @@ LLHTTP_SHARE := $(LLHTTP_C:/llhttp/llhttp.c=)
 
 MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(CARES_VERSION),,libc-ares-dev) \
   $(if $(Z_VERSION),,zlib1g-dev) $(if $(BROTLI_VERSION),,libbrotli-dev) \
+  $(if $(SSL_VERSION),,libssl-dev) $(if $(ARGON2_VERSION),,libargon2-dev) $(if $(CRYPT_VERSION),,libcrypt-dev) \
   $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
 
 # --- Flags -----------------------------------------------------------------------------------------------------------
@@ -73,7 +80,7 @@ MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
   $(call pkg,--cflags libllhttp))
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec) $(LLHTTP_FLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec libcrypto libargon2 libcrypt) $(LLHTTP_FLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
 
@@ -83,6 +90,7 @@ static = $(if $(1),$(1) $(foreach file,$(notdir $(1)),-Xlinker --exclude-libs=$(
 CODING_LIBS := $(call static,$(Z_A),zlib) $(call static,$(BROTLI_A),libbrotlienc libbrotlidec)
 LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-archive,$(call pkg,--libs $(LUA_PC))) \
   $(call static,$(UV_A),libuv) $(call static,$(CARES_A),libcares) $(CODING_LIBS) \
+  $(call static,$(ARGON2_A),libargon2) $(call static,$(CRYPT_A),libcrypt) $(call pkg,--libs libcrypto) \
   $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -lm -ldl
 
 # --- Build -----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ static const struct {
   const char *name;
   lua_CFunction open;
 } modules[] = {
+    {"luaserve.crypto", luaopen_luaserve_crypto},
     {"luaserve.dns", luaopen_luaserve_dns},
     {"luaserve.fs", luaopen_luaserve_fs},
     {"luaserve.http", luaopen_luaserve_http},

@@ -10,6 +10,7 @@ void ls_modules_open(lua_State *L);
 
 int luaopen_luaserve_core_mailbox(lua_State *L);
 int luaopen_luaserve_core_task(lua_State *L);
+int luaopen_luaserve_crypto(lua_State *L);
 int luaopen_luaserve_dns(lua_State *L);
 int luaopen_luaserve_fs(lua_State *L);
 int luaopen_luaserve_http(lua_State *L);
