@@ -7,8 +7,10 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/cidr.h"
 #include "base/list.h"
 #include "http/conn.h"
+#include "http/forwarded.h"
 #include "loop/deadlines.h"
 #include "loop/listener.h"
 #include "server/body_rules.h"
@@ -21,6 +23,9 @@ struct ls_server_options {
   uint32_t max_connections; /* 0: none; over it a connection is answered 503 and closed */
   int backlog;
   struct ls_body_rules body_rules; /* the caller's memory: it must outlive the server */
+  struct ls_cidr_set trust_proxy;  /* same: whose word on clients is believed */
+  enum ls_forwarded_fields trust_fields;
+  uint8_t proxy_protocol; /* LS_PROXY_V1 and _V2, with one of which each connection has to begin; 0: none does */
 };
 
 /* The defaults of the documented table. */

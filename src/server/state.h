@@ -6,6 +6,7 @@
 #include "http/date.h"
 #include "loop/timer.h"
 #include "server/http1.h"
+#include "server/proxied.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -38,6 +39,7 @@ struct ls_server {
   unsigned idle_request_count;
   struct ls_buf_pool bufs;
   struct ls_date_cache date;
+  struct ls_proxied_log proxied_log;
 
   struct ls_deadlines deadlines;
   struct ls_deadline_class classes[LS_DEADLINE_KINDS + 1];

@@ -88,6 +88,7 @@ static void free_server(struct ls_http_server *server) {
   if (server->server != NULL)
     ls_server_free(server->server);
   ls_body_rules_dispose(&server->options.body_rules);
+  ls_cidr_set_dispose(&server->options.trust_proxy);
   free(server);
 }
 
@@ -374,6 +375,11 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
  *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
  *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed
  *   backlog             0      see listen; 0: as many as the system allows
+ *   trust_proxy         none   the proxies whose Forwarded and X-Forwarded-* fields are believed: a list of addresses,
+ *                              ranges ("10.0.0.0/8"), "loopback", "private", "unix"; or one of them
+ *   trust_fields        none   "forwarded" or "x-forwarded": believe only this kind; without it both, but no contradictions
+ *   proxy_protocol      false  every connection has to begin with a PROXY header: "v1", "v2", or true for either; only
+ *                              those of trust_proxy may, where that is given
  *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close
  * An error of the handler is answered 500 and logged; where its request body had failed before (too large, too slow,
  * broken), 413, 408 or 400. A handler that ends without an answer, and without res:later(), is answered 500. If some of

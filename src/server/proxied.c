@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/proxied.h"
+
+#include <stdlib.h>
+
+#include "server/state.h"
+
+#define LOG_EVERY_NS UINT64_C(10000000000)
+
+/* At most one line in ten seconds: whoever connects can cause them. */
+static void refuse(struct ls_http1 *http1, const char *peer, const char *reason) {
+  struct ls_server *server = http1->server;
+  struct ls_proxied_log *log = &server->proxied_log;
+  uint64_t now = uv_hrtime();
+  ls_http1_drop(http1, false);
+  if (log->logged != 0 && now - log->logged < LOG_EVERY_NS) {
+    log->unsaid++;
+    return;
+  }
+  char more[48] = "";
+  if (log->unsaid != 0)
+    snprintf(more, sizeof more, " (and %u before it)", log->unsaid);
+  ls_log_write(server->loop->log, LS_LOG_WARN, "a connection from %s was closed: %s%s",
+               *peer != '\0' ? peer : "a unix socket", reason, more);
+  *log = (struct ls_proxied_log){.logged = now};
+}
+
+static bool is_trusted(const struct ls_server *server, const char *peer) {
+  struct ls_ip ip = {0};
+  if (*peer != '\0' && !ls_ip_parse(ls_slice(peer, strcspn(peer, "%")), &ip))
+    return false;
+  return ls_cidr_set_has(&server->options.trust_proxy, &ip);
+}
+
+bool ls_proxied_begin(struct ls_http1 *http1) {
+  bool any = ls_cidr_set_is_empty(&http1->server->options.trust_proxy);
+  char peer[INET6_ADDRSTRLEN];
+  bool is_here = any || ls_stream_peer(&http1->stream, peer, sizeof peer, NULL) == 0;
+  if (is_here && !any && !is_trusted(http1->server, peer)) {
+    refuse(http1, peer, "trust_proxy does not name it, so it may send no PROXY header");
+    return false;
+  }
+  http1->proxy = is_here ? malloc(sizeof *http1->proxy) : NULL;
+  if (http1->proxy == NULL) {
+    ls_http1_drop(http1, false);
+    return false;
+  }
+  ls_proxy_header_init(http1->proxy, http1->server->options.proxy_protocol);
+  http1->proxy_awaited = true;
+  return true;
+}
+
+bool ls_proxied_take(struct ls_http1 *http1, const char **bytes, size_t *len) {
+  size_t used;
+  int status = ls_proxy_header_feed(http1->proxy, *bytes, *len, &used);
+  if (status < 0) {
+    char peer[INET6_ADDRSTRLEN] = "somewhere";
+    ls_stream_peer(&http1->stream, peer, sizeof peer, NULL);
+    refuse(http1, peer, "it does not begin with a valid PROXY header");
+    return false;
+  }
+  *bytes += used;
+  *len -= used;
+  http1->proxy_awaited = status == LS_PROXY_MORE;
+  return *len != 0;
+}
