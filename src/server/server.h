@@ -43,6 +43,8 @@ struct ls_loop *ls_server_loop(const struct ls_server *server);
 int ls_server_listen(struct ls_server *server, const struct ls_listen_options *options);
 /* Of the n-th listener, as ls_listener_address tells it; -ENOENT past the last, or when the server is closing. */
 int ls_server_address(const struct ls_server *server, unsigned n, char *text, size_t size, int *port);
+/* Whether the n-th listener is a unix socket; n is less than their number. */
+bool ls_server_is_unix(const struct ls_server *server, unsigned n);
 unsigned ls_server_connections(const struct ls_server *server);
 void ls_server_set_ref(struct ls_server *server, bool ref);
 

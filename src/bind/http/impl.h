@@ -50,7 +50,6 @@ struct ls_http_server {
   int handler; /* registry reference; LUA_NOREF once the userdata is gone */
   int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
-  bool is_unix;
   bool listening;
   bool closing;
   bool closed;                 /* on_closed has come */
