@@ -76,7 +76,7 @@ describe("trust_proxy", function()
       assert.is_truthy(message:find("create_server: '" .. bad .. "' in 'trust_proxy' is no address", 1, true), message)
     end
     assert.error_matches(function() http.create_server({ trust_proxy = true }, tell) end,
-      "'trust_proxy' is a list of strings such as '127.0.0.1', not a boolean")
+      "option 'trust_proxy' must be an address or a list of them, such as '127.0.0.1', not a boolean")
     assert.error_matches(function() http.create_server({ trust_proxy = { 1 } }, tell) end, "not a number")
     assert.error_matches(function() http.create_server({ trust_fields = "x" }, tell) end,
       "option 'trust_fields' must be 'forwarded' or 'x%-forwarded', not 'x'")

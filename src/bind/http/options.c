@@ -54,7 +54,7 @@ static void read_body_rules(lua_State *L, int index, struct ls_body_rules *rules
 static void add_proxy(lua_State *L, struct ls_cidr_set *set) {
   size_t len;
   if (lua_type(L, -1) != LUA_TSTRING)
-    luaL_error(L, "create_server: 'trust_proxy' is a list of strings such as '127.0.0.1', not a %s",
+    luaL_error(L, "option 'trust_proxy' must be an address or a list of them, such as '127.0.0.1', not a %s",
                luaL_typename(L, -1));
   const char *text = lua_tolstring(L, -1, &len);
   int status = ls_cidr_set_add(set, ls_slice(text, len));
