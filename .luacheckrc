@@ -6,6 +6,7 @@ ignore = {
 }
 
 files["bench/browser.lua"] = { globals = { "wrk" } } -- scripts that wrk runs
+files["bench/upload.lua"] = { globals = { "wrk" } }
 files["bench/pipeline.lua"] = { globals = { "wrk", "init", "request" } }
 files["spec"] = { std = "+busted" }
 

@@ -28,7 +28,8 @@ build: $(BIN)
 
 # --- Packages --------------------------------------------------------------------------------------------------------
 
-PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev lua-busted libedit2
+PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
+  lua-busted libedit2 brotli
 SPEC_PACKAGES := nginx haproxy openssl
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
@@ -37,13 +38,18 @@ pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
 
 # Lua is linked statically and its API exported (-E), so that C modules which require loads find it in the program and
-# no second Lua comes along. libuv and c-ares are static too: one file to install, and it starts a little faster.
+# no second Lua comes along. libuv, c-ares, zlib and
+# brotli are static too: one file to install, and it starts a little faster.
 LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54,$(if $(call pkg,--modversion $(name)),$(name))))
 LUA_A := $(firstword $(wildcard $(call LIB_DIR,$(LUA_PC))/liblua5.4.a))
 UV_VERSION := $(call pkg,--modversion libuv)
 UV_A := $(firstword $(wildcard $(addprefix $(call LIB_DIR,libuv)/,libuv_a.a libuv.a)))
 CARES_VERSION := $(call pkg,--modversion libcares)
 CARES_A := $(firstword $(wildcard $(call LIB_DIR,libcares)/libcares.a))
+Z_VERSION := $(call pkg,--modversion zlib)
+Z_A := $(firstword $(wildcard $(call LIB_DIR,zlib)/libz.a))
+BROTLI_VERSION := $(call pkg,--modversion libbrotlienc)
+BROTLI_A := $(wildcard $(foreach name,enc dec common,$(call LIB_DIR,libbrotlienc)/libbrotli$(name).a))
 
 # llhttp is the system's library where there is one. Debian 12 has only the C sources, in the package node-llhttp, which
 # would bring Node along if it were installed: setup unpacks it below build/ instead.
@@ -52,6 +58,7 @@ LLHTTP_C := $(if $(LLHTTP_PC),,$(firstword $(wildcard $(addsuffix /llhttp/llhttp
 LLHTTP_SHARE := $(LLHTTP_C:/llhttp/llhttp.c=)
 
 MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(CARES_VERSION),,libc-ares-dev) \
+  $(if $(Z_VERSION),,zlib1g-dev) $(if $(BROTLI_VERSION),,libbrotli-dev) \
   $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
 
 # --- Flags -----------------------------------------------------------------------------------------------------------
@@ -67,14 +74,16 @@ MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
   $(call pkg,--cflags libllhttp))
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares) $(LLHTTP_FLAGS) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec) $(LLHTTP_FLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
 
 ALL_LDFLAGS := $(CFLAGS) $(MODE) -pie -Wl,-z,relro,-z,now -Wl,-E $(LDFLAGS)
+# $(call static,archives,packages): the static libraries, or what pkg-config says where there are none.
+static = $(if $(1),$(1) $(foreach file,$(notdir $(1)),-Xlinker --exclude-libs=$(file)),$(call pkg,--libs $(2)))
+CODING_LIBS := $(call static,$(Z_A),zlib) $(call static,$(BROTLI_A),libbrotlienc libbrotlidec)
 LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-archive,$(call pkg,--libs $(LUA_PC))) \
-  $(if $(UV_A),$(UV_A) -Xlinker --exclude-libs=$(notdir $(UV_A)),$(call pkg,--libs libuv)) \
-  $(if $(CARES_A),$(CARES_A) -Xlinker --exclude-libs=$(notdir $(CARES_A)),$(call pkg,--libs libcares)) \
+  $(call static,$(UV_A),libuv) $(call static,$(CARES_A),libcares) $(CODING_LIBS) \
   $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -lm -ldl
 
 # --- Build -----------------------------------------------------------------------------------------------------------
@@ -244,7 +253,8 @@ fuzzers: $(FUZZERS)
 $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h)
 	@mkdir -p $(@D) && echo "fuzzer $@"
 	$(Q)clang $(ALL_CPPFLAGS) -Ifuzz -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
-	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
+	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(CODING_LIBS) \
+	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 

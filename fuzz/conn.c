@@ -71,8 +71,11 @@ static void behave(struct ls_exchange *exchange) {
   char text[64] = "failed";
   if (exchange->body_state == LS_BODY_DONE || exchange->body_state == LS_BODY_NONE) {
     uint32_t sum = look_at_head(&exchange->head);
-    for (size_t i = 0; i < exchange->body.len; i++)
-      sum = sum * 31 + (unsigned char)ls_buf_bytes(&exchange->body)[i];
+    for (struct ls_slice run; (run = ls_exchange_content(exchange)).len != 0;) {
+      for (size_t i = 0; i < run.len; i++)
+        sum = sum * 31 + (unsigned char)run.ptr[i];
+      ls_exchange_take_content(exchange, run.len);
+    }
     snprintf(text, sizeof text, "%u bytes, %u", (unsigned)exchange->body_received, sum);
   }
   EXPECT(ls_exchange_respond(exchange, 200, NULL, exchange->head.url_len % 2 == 0 ? -1 : (int64_t)strlen(text)) == 0);
@@ -100,7 +103,7 @@ static void finish_somehow(struct owner *owner, struct ls_exchange *exchange) {
 }
 
 static void act(struct owner *owner, struct ls_exchange *exchange) {
-  static const char content[4096] = "content";
+  static const char content[20000] = "content";
   look_at_head(&exchange->head);
   switch (next_random(owner) % 10) {
   case 0:
@@ -108,7 +111,8 @@ static void act(struct owner *owner, struct ls_exchange *exchange) {
     respond_somehow(owner, exchange);
     break;
   case 2:
-    ls_exchange_write(exchange, content, one_in(owner, 4) ? sizeof content : next_random(owner) % 9);
+    ls_exchange_write(exchange, content,
+                      one_in(owner, 4) ? sizeof content / (1 + next_random(owner) % 5) : next_random(owner) % 9);
     break;
   case 3:
     if (exchange->response_left == 0 || one_in(owner, 8))
@@ -122,8 +126,7 @@ static void act(struct owner *owner, struct ls_exchange *exchange) {
     ls_exchange_want_body(exchange);
     break;
   case 6:
-    ls_buf_consume(&exchange->body, exchange->body.len);
-    ls_exchange_took_body(exchange);
+    ls_exchange_take_content(exchange, next_random(owner) % (ls_exchange_content(exchange).len + 1));
     break;
   case 7:
     if (one_in(owner, 8))
@@ -165,6 +168,21 @@ static struct ls_exchange *new_exchange(struct ls_conn *conn) {
   return NULL;
 }
 
+/* A kernel that takes as much as it likes. */
+static size_t send_now(struct ls_conn *conn, const struct ls_slice *parts, unsigned count) {
+  struct owner *owner = owner_of(conn);
+  size_t taken = 0;
+  EXPECT(owner->taken.len == 0);
+  for (unsigned i = 0; i < count; i++) {
+    size_t n = owner->chaos && one_in(owner, 3) ? next_random(owner) % (parts[i].len + 1) : parts[i].len;
+    ls_buf_append(&owner->sent, parts[i].ptr, n);
+    taken += n;
+    if (n < parts[i].len)
+      break;
+  }
+  return taken;
+}
+
 static void on_request(struct ls_exchange *exchange) {
   EXPECT(!slot_of(exchange)->told);
   slot_of(exchange)->told = true;
@@ -191,6 +209,7 @@ static const struct ls_conn_events events = {.new_exchange = new_exchange,
                                              .on_request = on_request,
                                              .on_body = on_body,
                                              .on_drain = handle,
+                                             .send_now = send_now,
                                              .on_done = on_end,
                                              .on_gone = on_end};
 

@@ -78,6 +78,8 @@ describe("trust_proxy", function()
     assert.error_matches(function() http.create_server({ trust_proxy = true }, tell) end,
       "option 'trust_proxy' must be an address or a list of them, such as '127.0.0.1', not a boolean")
     assert.error_matches(function() http.create_server({ trust_proxy = { 1 } }, tell) end, "not a number")
+    assert.error_matches(function() http.create_server({ trust_proxy = { loopback = true } }, tell) end,
+      "'trust_proxy' is a list, without the key 'loopback'")
     assert.error_matches(function() http.create_server({ trust_fields = "x" }, tell) end,
       "option 'trust_fields' must be 'forwarded' or 'x%-forwarded', not 'x'")
     assert.error_matches(function() http.create_server({ trust_proxies = "::1" }, tell) end,
@@ -140,11 +142,14 @@ describe("trust_proxy", function()
   it("knows nothing of a client that left before anybody looked", function()
     local wait_for_start, started = waits.gate()
     local wait_for_end, ended = waits.gate()
-    local _, address = http_servers.serve({ trust_proxy = "loopback" }, function(req)
+    local _, address = http_servers.serve({ trust_proxy = "loopback" }, function(req, res)
+      if req.method == "GET" then return tell(req, res) end
       req:on_close(function() ended(req.remote_address, req.remote_port, req.scheme, req.host, req.peer_address) end)
       started()
       req:body()
     end)
+    -- The next request may be in the memory of this one.
+    assert.equal("a.example", seen(address, "Forwarded: for=192.0.2.1;proto=https;host=a.example").host)
     local connection <close> = client.connect(address)
     connection:write("POST / HTTP/1.1\r\nHost: own\r\nContent-Length: 9\r\n" ..
       "Forwarded: for=192.0.2.1;proto=https\r\n\r\n")

@@ -36,7 +36,8 @@ static bool awaits_body(const struct ls_conn *conn) {
   const struct ls_exchange *exchange = conn->reading;
   if (conn->phase != PHASE_BODY)
     return false;
-  return exchange->body_discarded || (exchange->body_wanted && exchange->body.len < conn->limits->body_high);
+  return exchange->body_discarded ||
+         (exchange->body_wanted && ls_exchange_content_len(exchange) < conn->limits->body_high);
 }
 
 static enum ls_deadline_kind deadline_of(const struct ls_conn *conn) {
@@ -65,6 +66,15 @@ static void update_deadline(struct ls_conn *conn, enum ls_deadline_kind progress
   conn->body_credit = 0;
 }
 
+/* Brings fresh content behind what was kept before. 0 or -ENOMEM. */
+static int keep_content(struct ls_exchange *exchange) {
+  if (exchange->fresh.len == 0)
+    return 0;
+  int err = ls_buf_append(&exchange->body, exchange->fresh.ptr, exchange->fresh.len);
+  exchange->fresh = ls_slice(NULL, 0);
+  return err;
+}
+
 /* Ends */
 
 static void end_exchange(struct ls_exchange *exchange, void (*tell)(struct ls_exchange *)) {
@@ -76,6 +86,10 @@ static void end_exchange(struct ls_exchange *exchange, void (*tell)(struct ls_ex
   if (!ls_list_is_empty(&exchange->link)) { /* not so while its head is being read */
     ls_list_remove(&exchange->link);
     conn->count--;
+  }
+  if (keep_content(exchange) != 0) { /* who reads on does not get a body with a hole */
+    exchange->body_state = LS_BODY_FAILED;
+    exchange->body_error = -ENOMEM;
   }
   conn->waiting -= exchange->out.len;
   if (exchange->out.cap != 0)
@@ -158,10 +172,11 @@ static int take_content(struct ls_conn *conn, struct ls_slice content) {
   }
   if (content.len > exchange->body_limit || exchange->body_received > exchange->body_limit - content.len)
     return LS_ETOOBIG;
-  if (ls_buf_append(&exchange->body, content.ptr, content.len) != 0) {
+  if (keep_content(exchange) != 0) {
     conn->broken = true;
     return -ENOMEM;
   }
+  exchange->fresh = content;
   exchange->body_received += content.len;
   return 0;
 }
@@ -170,7 +185,8 @@ static uint16_t status_of(int error) {
   return error == LS_ETOOBIG ? 413 : error == -ENOMEM ? 500 : 400;
 }
 
-static size_t feed_body(struct ls_conn *conn, const char *bytes, size_t len) {
+/* keeps: the bytes will not last until ls_conn_keep. */
+static size_t feed_body(struct ls_conn *conn, const char *bytes, size_t len, bool keeps) {
   struct ls_exchange *exchange = conn->reading;
   struct ls_slice content;
   size_t at = 0, used = 0;
@@ -185,6 +201,10 @@ static size_t feed_body(struct ls_conn *conn, const char *bytes, size_t len) {
   conn->body_credit += at;
   if (conn->body_credit >= conn->limits->body_floor)
     conn->progress = true;
+  if (keeps && keep_content(exchange) != 0) {
+    conn->broken = true;
+    step = -ENOMEM;
+  }
   if (step < 0) {
     fail_body(conn, step, status_of(step));
     return at;
@@ -203,6 +223,7 @@ static void discard_body(struct ls_conn *conn, struct ls_exchange *exchange) {
     return;
   exchange->body_discarded = true;
   ls_buf_clear(&exchange->body);
+  exchange->fresh = ls_slice(NULL, 0);
   conn->discard_left = DISCARD_MAX;
   bool is_long = exchange->head.content_length >= 0 && conn->body.left > DISCARD_MAX;
   if (is_long || exchange->close_after) /* a connection that closes lingers, and discards then */
@@ -268,7 +289,7 @@ static void on_head(struct ls_conn *conn) {
   conn->events->on_request(exchange);
 }
 
-/* keeps: the bytes will not last until ls_conn_keep. */
+/* keeps: as for feed_body. */
 static size_t feed_head(struct ls_conn *conn, const char *bytes, size_t len, bool keeps) {
   size_t used;
   struct ls_exchange *exchange = conn->reading;
@@ -310,7 +331,7 @@ static size_t parse(struct ls_conn *conn, const char *bytes, size_t len, bool ke
     if (conn->phase == PHASE_HEAD) {
       at += feed_head(conn, bytes + at, len - at, keeps);
     } else if (conn->phase == PHASE_BODY) {
-      at += feed_body(conn, bytes + at, len - at);
+      at += feed_body(conn, bytes + at, len - at, keeps);
     } else {
       if (conn->last) {
         conn->complete = false;
@@ -360,7 +381,8 @@ void ls_conn_feed_end(struct ls_conn *conn) {
 
 int ls_conn_keep(struct ls_conn *conn) {
   for (struct ls_list *link = conn->exchanges.next; link != &conn->exchanges; link = link->next) {
-    if (ls_head_keep(&exchange_at(link)->head) != 0) {
+    struct ls_exchange *exchange = exchange_at(link);
+    if (ls_head_keep(&exchange->head) != 0 || keep_content(exchange) != 0) {
       conn->broken = true;
       return -ENOMEM;
     }
@@ -442,9 +464,16 @@ bool ls_conn_settle(struct ls_conn *conn) {
 bool ls_conn_wants_read(const struct ls_conn *conn) {
   if (conn->broken || conn->ended)
     return false;
-  if (conn->phase == PHASE_BODY && !conn->reading->body_discarded && conn->reading->body.len >= conn->limits->body_high)
+  if (conn->phase == PHASE_BODY && !conn->reading->body_discarded &&
+      ls_exchange_content_len(conn->reading) >= conn->limits->body_high)
     return false;
   return conn->rest.len < REST_HIGH;
+}
+
+uint64_t ls_conn_expects(const struct ls_conn *conn) {
+  const struct ls_exchange *exchange = conn->reading;
+  bool taken = conn->phase == PHASE_BODY && exchange->body_wanted && ls_exchange_content_len(exchange) == 0;
+  return taken ? conn->body.left : 0;
 }
 
 void ls_conn_consume_output(struct ls_conn *conn, size_t n) {
@@ -527,7 +556,11 @@ void ls_exchange_want_body(struct ls_exchange *exchange) {
   update_deadline(conn, LS_DEADLINE_NONE);
 }
 
-void ls_exchange_took_body(struct ls_exchange *exchange) {
+void ls_exchange_take_content(struct ls_exchange *exchange, size_t n) {
+  if (exchange->body.len != 0)
+    ls_buf_consume(&exchange->body, n);
+  else
+    exchange->fresh = ls_slice(exchange->fresh.ptr + n, exchange->fresh.len - n);
   if (exchange->conn != NULL)
     update_deadline(exchange->conn, LS_DEADLINE_NONE);
 }

@@ -57,6 +57,9 @@ struct ls_conn_events {
   void (*on_body)(struct ls_exchange *exchange);
   /* The held output fell below half of out_high after a write said it should wait. */
   void (*on_drain)(struct ls_exchange *exchange);
+  /* May be NULL. Hands the parts to the kernel at once, as far as it takes them; how many bytes it took. Called for large
+   * pieces of a response, from within ls_exchange_write: no ls_conn_* or ls_exchange_* call is allowed here. */
+  size_t (*send_now)(struct ls_conn *conn, const struct ls_slice *parts, unsigned count);
   /* The exchange has ended regularly. It is out of the connection (conn NULL) and the owner's again. Every exchange of
    * new_exchange gets exactly one of on_done and on_gone, also one that never saw on_request. */
   void (*on_done)(struct ls_exchange *exchange);
@@ -78,7 +81,8 @@ struct ls_exchange {
   struct ls_conn *conn; /* NULL: not on a connection (any more) */
   struct ls_head head;
 
-  struct ls_buf body; /* received and not taken yet; the handler consumes from it, then calls ls_exchange_took_body */
+  struct ls_buf body;    /* received and not taken yet: see ls_exchange_content */
+  struct ls_slice fresh; /* of the body, behind those bytes: still in the fed bytes, until ls_conn_keep */
   enum ls_body_state body_state;
   int body_error;
   uint64_t body_received; /* in all */
@@ -135,7 +139,7 @@ void ls_conn_init(struct ls_conn *conn, const struct ls_conn_events *events, con
 /* The connection is lost or to be dropped: on_gone for every exchange, then frees what it holds. Idempotent. */
 void ls_conn_dispose(struct ls_conn *conn);
 
-/* Parses everything in bytes; heads of requests that are still under way afterwards point into bytes until
+/* Parses everything in bytes; heads and content of requests that are still under way afterwards point into bytes until
  * ls_conn_keep. 0 or a negative code (-ENOMEM, and the connection should be dropped); a protocol error is no error
  * here: it queues its 4xx answer and the connection closes after it. */
 int ls_conn_feed(struct ls_conn *conn, const char *bytes, size_t len);
@@ -143,7 +147,7 @@ int ls_conn_feed(struct ls_conn *conn, const char *bytes, size_t len);
 /* The client has sent its FIN: no more bytes. What is under way is still answered. */
 void ls_conn_feed_end(struct ls_conn *conn);
 
-/* Copies the heads that still point into fed bytes, before those go. 0 or -ENOMEM (drop the connection). */
+/* Copies heads and content that still are in fed bytes, before those go. 0 or -ENOMEM (drop the connection). */
 int ls_conn_keep(struct ls_conn *conn);
 
 /* Moves finished exchanges out (on_done), brings the next one's bytes to the output, tells on_drain, resumes parsing of
@@ -153,6 +157,9 @@ bool ls_conn_settle(struct ls_conn *conn);
 
 /* Whether the owner should read from the socket. */
 bool ls_conn_wants_read(const struct ls_conn *conn);
+/* How much of a body is to come that somebody takes as it comes: the owner does well to read as much of it at a time as
+ * it can. 0: as usual. More than that would be read of what is behind it, and held. */
+uint64_t ls_conn_expects(const struct ls_conn *conn);
 
 /* The bytes to send now. The owner either sends some and says how many with consume + sent, or takes conn->out's memory
  * away (ls_conn_take_output) and reports with ls_conn_sent as it goes. */
@@ -212,7 +219,16 @@ void ls_exchange_abort(struct ls_exchange *exchange);
 
 /* The handler asks for the body: sends 100 Continue where it is awaited. */
 void ls_exchange_want_body(struct ls_exchange *exchange);
-/* The handler has consumed from exchange->body: reading may go on. */
-void ls_exchange_took_body(struct ls_exchange *exchange);
+
+/* What of the body is there and was not taken yet: its next bytes (a run of them, there may be more behind it), and how
+ * many there are in all. */
+static inline struct ls_slice ls_exchange_content(const struct ls_exchange *exchange) {
+  return exchange->body.len != 0 ? ls_slice(ls_buf_bytes(&exchange->body), exchange->body.len) : exchange->fresh;
+}
+static inline size_t ls_exchange_content_len(const struct ls_exchange *exchange) {
+  return exchange->body.len + exchange->fresh.len;
+}
+/* Takes n bytes of that run; reading may go on. */
+void ls_exchange_take_content(struct ls_exchange *exchange, size_t n);
 
 #endif

@@ -14,7 +14,10 @@ enum framing {
   FRAMING_EMPTY   /* no body, whatever is written */
 };
 
-enum { KEPT_BYTES = 16 * 1024 };
+enum {
+  KEPT_BYTES = 16 * 1024,
+  LARGE = 16 * 1024 /* a piece that is worth a write of its own, rather than a copy */
+};
 
 static void clear_buf(struct ls_buf *buf) {
   if (buf->cap > KEPT_BYTES)
@@ -221,10 +224,6 @@ static int check_streaming(const struct ls_exchange *exchange) {
 }
 
 static int append_content(struct ls_exchange *exchange, const char *bytes, size_t len) {
-  if (exchange->response_framing == FRAMING_EMPTY)
-    return 0;
-  if (exchange->response_framing == FRAMING_COUNTED)
-    exchange->response_left -= len;
   struct ls_buf *out = target_of(exchange);
   size_t before = out->len;
   bool chunked = exchange->response_framing == FRAMING_CHUNKED;
@@ -233,13 +232,56 @@ static int append_content(struct ls_exchange *exchange, const char *bytes, size_
   return err;
 }
 
+/* The part of it that is behind the first taken bytes of all parts is appended to the output. */
+static int append_rest(struct ls_buf *out, const struct ls_slice *parts, unsigned count, size_t taken) {
+  for (unsigned i = 0; i < count; i++) {
+    size_t skipped = taken < parts[i].len ? taken : parts[i].len;
+    taken -= skipped;
+    int err = ls_buf_append(out, parts[i].ptr + skipped, parts[i].len - skipped);
+    if (err != 0)
+      return err;
+  }
+  return 0;
+}
+
+/* A large piece of the first response goes to the kernel from where it is, behind what is in the output. */
+static int send_content(struct ls_exchange *exchange, const char *bytes, size_t len) {
+  struct ls_conn *conn = exchange->conn;
+  struct ls_writer_chunk frame;
+  bool chunked = exchange->response_framing == FRAMING_CHUNKED;
+  struct ls_slice parts[4] = {ls_conn_output(conn)};
+  unsigned count = 1;
+  if (chunked)
+    parts[count++] = ls_writer_chunk_head(&frame, len);
+  parts[count++] = ls_slice(bytes, len);
+  if (chunked)
+    parts[count++] = ls_slice("\r\n", 2);
+  size_t taken = conn->events->send_now(conn, parts, count);
+  for (unsigned i = 1; i < count; i++)
+    exchange->response_bytes += parts[i].len;
+  size_t held = parts[0].len, from_held = taken < held ? taken : held;
+  if (from_held != 0)
+    ls_conn_consume_output(conn, from_held);
+  return append_rest(target_of(exchange), parts + 1, count - 1, taken - from_held);
+}
+
+static int put_content(struct ls_exchange *exchange, const char *bytes, size_t len) {
+  if (exchange->response_framing == FRAMING_EMPTY)
+    return 0;
+  if (exchange->response_framing == FRAMING_COUNTED)
+    exchange->response_left -= len;
+  const struct ls_conn *conn = exchange->conn;
+  bool at_once = len >= LARGE && conn->unsent == 0 && is_first(exchange) && conn->events->send_now != NULL;
+  return at_once ? send_content(exchange, bytes, len) : append_content(exchange, bytes, len);
+}
+
 int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t len) {
   int err = check_streaming(exchange);
   if (err != 0)
     return err;
   if (exchange->response_framing == FRAMING_COUNTED && len > exchange->response_left)
     return LS_ELENGTH;
-  if (len != 0 && append_content(exchange, bytes, len) != 0)
+  if (len != 0 && put_content(exchange, bytes, len) != 0)
     return lost(exchange);
   const struct ls_conn *conn = exchange->conn;
   uint64_t held = is_first(exchange) ? conn->out.len + conn->unsent : exchange->out.len;

@@ -114,6 +114,11 @@ int ls_writer_chunk(struct ls_buf *out, const char *bytes, size_t len) {
   return 0;
 }
 
+struct ls_slice ls_writer_chunk_head(struct ls_writer_chunk *chunk, size_t len) {
+  char *end = PUT(put_hex(chunk->line, len), "\r\n");
+  return ls_slice(chunk->line, (size_t)(end - chunk->line));
+}
+
 int ls_writer_last_chunk(struct ls_buf *out, const struct ls_headers *trailers) {
   size_t fields = trailers == NULL ? 0 : trailers->text.len;
   int err = ls_buf_reserve(out, fields + 5);

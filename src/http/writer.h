@@ -28,6 +28,13 @@ int ls_writer_head(struct ls_buf *out, const struct ls_writer_head *head);
 /* One chunk; nothing for len 0, which would be the end. Same results. */
 int ls_writer_chunk(struct ls_buf *out, const char *bytes, size_t len);
 
+/* The line in front of a chunk of that size, for who sends the chunk and the line end behind it from where they are. The
+ * slice points into line. */
+struct ls_writer_chunk {
+  char line[18]; /* 16 digits and the line end */
+};
+struct ls_slice ls_writer_chunk_head(struct ls_writer_chunk *chunk, size_t len);
+
 /* The end of a chunked body, with trailer fields (NULL: none). Same results. */
 int ls_writer_last_chunk(struct ls_buf *out, const struct ls_headers *trailers);
 

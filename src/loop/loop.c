@@ -134,7 +134,7 @@ int ls_loop_init(struct ls_loop *loop, struct ls_pool *pool, struct ls_log *log)
   ls_list_init(&loop->ticks);
   ls_list_init(&loop->flushes);
   ls_list_init(&loop->immediates);
-  loop->read_buffer = malloc(LS_LOOP_READ_BUFFER);
+  loop->read_buffer = malloc(LS_LOOP_READ_MUCH);
   if (loop->read_buffer == NULL)
     return -ENOMEM;
   int status = uv_loop_init(&loop->uv);

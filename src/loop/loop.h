@@ -20,6 +20,7 @@
 
 #define LS_LOOP_BURST 10000
 #define LS_LOOP_READ_BUFFER 65536
+#define LS_LOOP_READ_MUCH (4 * LS_LOOP_READ_BUFFER)
 
 struct ls_inherited;
 struct ls_pool;
@@ -58,7 +59,7 @@ struct ls_loop {
   bool capped;            /* the last drain stopped at LS_LOOP_BURST; the next one is in the check phase */
   uint64_t capped_logged; /* when that was last said in the log, ns */
   uint64_t inline_since;  /* when the first inline completion since the last turn was, ns; 0: none */
-  char *read_buffer;      /* LS_LOOP_READ_BUFFER bytes, lent to each read callback in turn */
+  char *read_buffer;      /* LS_LOOP_READ_MUCH bytes, lent to each read callback in turn; few use more than the first */
 };
 
 /* 0 or a negative code; on failure nothing is left to dispose. */
@@ -97,7 +98,7 @@ void ls_loop_drain(struct ls_loop *loop);
 /* Whether completing without a yield is still fair: less than about a millisecond of it since the last turn. */
 bool ls_loop_may_inline(struct ls_loop *loop);
 
-/* An alloc callback that lends loop->read_buffer. The handle's loop must be an ls_loop's. */
+/* An alloc callback that lends LS_LOOP_READ_BUFFER bytes of loop->read_buffer. The handle's loop must be an ls_loop's. */
 void ls_loop_lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 
 /* Whether handle is one that every loop has from its beginning to its end. */

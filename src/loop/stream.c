@@ -59,6 +59,7 @@ int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int f
   stream->events = events;
   stream->writing = 0;
   stream->reading = false;
+  stream->expected = 0;
   stream->closing = false;
   stream->shut = false;
   int rc = open_handle(loop, stream, fd, family);
@@ -85,12 +86,20 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buf) {
   ls_loop_drain(loop);
 }
 
+/* Pages of the shared buffer that nobody ever uses are never there. */
+static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.handle);
+  ls_loop_lend_buffer(handle, suggested, buf);
+  if (stream->expected > buf->len)
+    buf->len = stream->expected < LS_LOOP_READ_MUCH ? (size_t)stream->expected : LS_LOOP_READ_MUCH;
+}
+
 int ls_stream_read_start(struct ls_stream *stream) {
   if (stream->closing)
     return LS_ECLOSED;
   if (stream->reading)
     return 0;
-  int rc = uv_read_start(&stream->uv.stream, ls_loop_lend_buffer, on_read);
+  int rc = uv_read_start(&stream->uv.stream, lend_buffer, on_read);
   stream->reading = rc == 0;
   return rc;
 }

@@ -40,7 +40,8 @@ struct ls_stream {
   } uv;
   const struct ls_stream_events *events;
   uv_shutdown_t shutdown;
-  size_t writing; /* bytes handed to ls_stream_write; a write counts in full until it has ended */
+  uint64_t expected; /* the owner's to set: bytes that will come, so that larger reads save calls; 0: not known */
+  size_t writing;    /* bytes handed to ls_stream_write; a write counts in full until it has ended */
   bool reading;
   bool closing;
   bool shut; /* ls_stream_shutdown was called */

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/content.h"
 #include "server/handler.h"
 #include "server/proxied.h"
+#include "server/response.h"
 #include "server/state.h"
 
 #define FLUSH_TURNS 8
@@ -40,14 +42,34 @@ static uint64_t choose_body_limit(struct ls_exchange *exchange) {
   return ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
 }
 
+/* A coding of its body that is not taken: says which are (RFC 9110 15.5.16). */
+static void refuse_coding(struct ls_request *request) {
+  static const char text[] = "415 Unsupported Media Type: the content coding of the request body\n";
+  struct ls_headers *headers = &request->headers;
+  request->status = 415;
+  if (ls_headers_set(headers, ls_slice_of("Content-Type"), ls_slice_of("text/plain; charset=utf-8")) != 0 ||
+      ls_headers_set(headers, ls_slice_of("Accept-Encoding"), ls_slice_of("gzip, deflate, br")) != 0 ||
+      ls_response_send(request, ls_slice_of(text)) < 0)
+    ls_response_abort(request);
+}
+
 static void on_request(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  int status = ls_content_begin(request);
+  if (status != 0) {
+    if (status == 415)
+      refuse_coding(request);
+    else
+      ls_response_abort(request);
+    return;
+  }
   request->held = true;
   request->server->handler->on_request(request->server, request);
 }
 
 static void on_body(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  ls_content_renew(request);
   if (request->held)
     request->server->handler->on_body(request);
 }
@@ -56,6 +78,13 @@ static void on_drain(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
   if (request->held)
     request->server->handler->on_drain(request);
+}
+
+/* What does not work here is seen when the flush sends the rest. */
+static size_t send_now(struct ls_conn *conn, const struct ls_slice *parts, unsigned count) {
+  struct ls_http1 *http1 = of_conn(conn);
+  ssize_t sent = http1->closing || http1->writing > 0 ? 0 : ls_stream_try_write(&http1->stream, parts, count);
+  return sent > 0 ? (size_t)sent : 0;
 }
 
 static void on_done(struct ls_exchange *exchange) {
@@ -78,6 +107,7 @@ static const struct ls_conn_events conn_events = {
     .on_request = on_request,
     .on_body = on_body,
     .on_drain = on_drain,
+    .send_now = send_now,
     .on_done = on_done,
     .on_gone = on_gone,
 };
@@ -180,6 +210,7 @@ static bool follow_close(struct ls_http1 *http1) {
 /* false: dropped. */
 static bool follow_reading(struct ls_http1 *http1) {
   bool wanted = !http1->ended && ls_conn_wants_read(&http1->conn);
+  http1->stream.expected = ls_conn_expects(&http1->conn);
   if (wanted == http1->stream.reading)
     return true;
   if (!wanted) {

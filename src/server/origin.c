@@ -3,10 +3,9 @@
 
 #include "server/state.h"
 
-/* The zone of a link-local address is the interface's, not a part of it. */
-static struct ls_ip ip_of_text(const char *text) {
+struct ls_ip ls_origin_ip(const char *peer) {
   struct ls_ip ip = {0};
-  ls_ip_parse(ls_slice(text, strcspn(text, "%")), &ip);
+  ls_ip_parse(ls_slice(peer, strcspn(peer, "%")), &ip);
   return ip;
 }
 
@@ -17,7 +16,7 @@ static void learn_source(struct ls_origin *origin, const struct ls_proxy_header 
     origin->source = header->source;
     origin->source_port = header->port;
   } else {
-    origin->source = ip_of_text(origin->peer);
+    origin->source = ls_origin_ip(origin->peer);
   }
 }
 
@@ -58,11 +57,9 @@ const struct ls_origin *ls_origin_of(struct ls_request *request) {
   origin->read = true;
   if (ls_cidr_set_is_empty(&options->trust_proxy) && options->proxy_protocol == 0)
     return origin;
-  if (!ls_origin_learn_peer(request)) {
-    origin->client = LS_CLIENT_UNKNOWN;
-    return origin;
-  }
-  struct ls_forwarded told = ls_forwarded_read(head, options->trust_fields, &origin->source, &options->trust_proxy);
+  struct ls_forwarded told = {.client = LS_CLIENT_UNKNOWN};
+  if (ls_origin_learn_peer(request))
+    told = ls_forwarded_read(head, options->trust_fields, &origin->source, &options->trust_proxy);
   take_told(origin, head, &told);
   return origin;
 }

@@ -33,6 +33,9 @@ struct ls_origin {
   uint32_t host, host_len; /* in the bytes of the head, which move; 0: nobody has told it but the request itself */
 };
 
+/* The address of what ls_stream_peer tells: without a zone; none for a unix socket. */
+struct ls_ip ls_origin_ip(const char *peer);
+
 /* Makes origin.peer and what else is the connection's known. False: the client had left before anybody asked. */
 bool ls_origin_learn_peer(struct ls_request *request);
 

@@ -25,22 +25,24 @@ static void refuse(struct ls_http1 *http1, const char *peer, const char *reason)
   *log = (struct ls_proxied_log){.logged = now};
 }
 
-static bool is_trusted(const struct ls_server *server, const char *peer) {
-  struct ls_ip ip = {0};
-  if (*peer != '\0' && !ls_ip_parse(ls_slice(peer, strcspn(peer, "%")), &ip))
-    return false;
-  return ls_cidr_set_has(&server->options.trust_proxy, &ip);
+/* Who has left by now is not trusted either. */
+static bool is_trusted(struct ls_http1 *http1) {
+  const struct ls_cidr_set *trusted = &http1->server->options.trust_proxy;
+  char peer[INET6_ADDRSTRLEN] = "somebody";
+  if (ls_cidr_set_is_empty(trusted))
+    return true;
+  bool is_known = ls_stream_peer(&http1->stream, peer, sizeof peer, NULL) == 0;
+  struct ls_ip ip = ls_origin_ip(peer);
+  if (is_known && ls_cidr_set_has(trusted, &ip))
+    return true;
+  refuse(http1, peer, "trust_proxy does not name it, so it may send no PROXY header");
+  return false;
 }
 
 bool ls_proxied_begin(struct ls_http1 *http1) {
-  bool any = ls_cidr_set_is_empty(&http1->server->options.trust_proxy);
-  char peer[INET6_ADDRSTRLEN];
-  bool is_here = any || ls_stream_peer(&http1->stream, peer, sizeof peer, NULL) == 0;
-  if (is_here && !any && !is_trusted(http1->server, peer)) {
-    refuse(http1, peer, "trust_proxy does not name it, so it may send no PROXY header");
+  if (!is_trusted(http1))
     return false;
-  }
-  http1->proxy = is_here ? malloc(sizeof *http1->proxy) : NULL;
+  http1->proxy = malloc(sizeof *http1->proxy);
   if (http1->proxy == NULL) {
     ls_http1_drop(http1, false);
     return false;
@@ -54,7 +56,7 @@ bool ls_proxied_take(struct ls_http1 *http1, const char **bytes, size_t *len) {
   size_t used;
   int status = ls_proxy_header_feed(http1->proxy, *bytes, *len, &used);
   if (status < 0) {
-    char peer[INET6_ADDRSTRLEN] = "somewhere";
+    char peer[INET6_ADDRSTRLEN] = "somebody";
     ls_stream_peer(&http1->stream, peer, sizeof peer, NULL);
     refuse(http1, peer, "it does not begin with a valid PROXY header");
     return false;

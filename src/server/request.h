@@ -12,6 +12,8 @@
 #include "http/headers.h"
 #include "server/origin.h"
 
+struct ls_decode;
+struct ls_encode;
 struct ls_server;
 struct ls_http1;
 
@@ -24,6 +26,8 @@ struct ls_request {
   bool held;                  /* by the handler */
   struct ls_headers headers;  /* of the response */
   struct ls_headers trailers; /* of the response */
+  struct ls_decode *decode;   /* of a body that came coded: content.c's; NULL: none */
+  struct ls_encode *encode;   /* the content coding of the response; NULL: none */
   int status;                 /* of the response, before it is sent; 200 */
   void *user;                 /* the handler's */
   struct ls_origin origin;    /* of the client; see there */
@@ -33,7 +37,7 @@ struct ls_request {
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
 
-/* After ls_exchange_want_body and _took_body: what follows (100 Continue, reading on) happens in the flush. */
+/* After ls_exchange_want_body: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);
 
 /* Whether the client is still there to be answered. */

@@ -33,6 +33,7 @@ void ls_server_options_init(struct ls_server_options *options) {
       .write_timeout = 30000,
       .min_body_rate = 100,
   };
+  ls_encode_options_init(&options->encode);
 }
 
 static void init_classes(struct ls_server *server) {
@@ -246,6 +247,7 @@ void ls_server_free(struct ls_server *server) {
     free(ls_container_of(link, struct ls_http1, link));
   for (unsigned i = 0; i < server->listener_count; i++)
     free(server->listeners[i]);
+  ls_encode_pool_dispose(&server->encodes);
   ls_buf_pool_dispose(&server->bufs);
   free(server);
 }

@@ -14,6 +14,7 @@
 #include "loop/deadlines.h"
 #include "loop/listener.h"
 #include "server/body_rules.h"
+#include "server/encode.h"
 #include "server/handler.h"
 
 struct ls_server_options {
@@ -22,6 +23,8 @@ struct ls_server_options {
   uint32_t min_body_rate;   /* bytes a second, over each body_timeout; 0: one byte in that time is enough */
   uint32_t max_connections; /* 0: none; over it a connection is answered 503 and closed */
   int backlog;
+  struct ls_encode_options encode;
+  bool decompress;                 /* bodies of requests that are coded are decoded */
   struct ls_body_rules body_rules; /* the caller's memory: it must outlive the server */
   struct ls_cidr_set trust_proxy;  /* same: whose word on clients is believed */
   enum ls_forwarded_fields trust_fields;

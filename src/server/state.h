@@ -5,6 +5,7 @@
 
 #include "http/date.h"
 #include "loop/timer.h"
+#include "server/encode.h"
 #include "server/http1.h"
 #include "server/proxied.h"
 #include "server/request.h"
@@ -38,6 +39,7 @@ struct ls_server {
   struct ls_list idle_requests; /* the same of requests */
   unsigned idle_request_count;
   struct ls_buf_pool bufs;
+  struct ls_encode_pool encodes;
   struct ls_date_cache date;
   struct ls_proxied_log proxied_log;
 

@@ -6,12 +6,20 @@
 local http = {}
 
 ---Times are seconds, false or 0: none. Sizes are bytes.
+---@class luaserve.http.compress
+---@field encodings? ("br"|"gzip"|"deflate")[] in the order the server likes them; default all three, in this order
+---@field min_size? integer bytes; default 1024
+---@field level? integer of gzip and deflate, 1 to 9; default 4
+---@field quality? integer of br, 0 to 11; default 3
+
 ---@class luaserve.http.options
 ---@field header_timeout? number|false for a whole request head; default 10
 ---@field body_timeout? number|false between two reads of a body; default 30
 ---@field min_body_rate? integer bytes a second over each body_timeout; default 100
 ---@field stream_body? table<string, integer|false> other limits than max_body, by path: "/up", "PUT /files/*"
 ---@field allow_trace? boolean default false
+---@field compress? boolean|luaserve.http.compress default false
+---@field decompress? boolean default false
 ---@field keep_alive_timeout? number|false between requests; default 15
 ---@field write_timeout? number|false between two writes that made progress; default 30
 ---@field handler_timeout? number|false for the handler and what it started; default false

@@ -92,8 +92,11 @@ static inline void on_body(struct ls_exchange *exchange) {
     note(client, text, strlen(text));
   }
   if (client->echoes && exchange->body_state == LS_BODY_DONE) {
-    CHECK_INT(ls_exchange_respond(exchange, 200, NULL, (int64_t)exchange->body.len), 0);
-    CHECK(ls_exchange_write(exchange, ls_buf_bytes(&exchange->body), exchange->body.len) >= 0);
+    CHECK_INT(ls_exchange_respond(exchange, 200, NULL, (int64_t)ls_exchange_content_len(exchange)), 0);
+    for (struct ls_slice run; (run = ls_exchange_content(exchange)).len != 0;) {
+      CHECK(ls_exchange_write(exchange, run.ptr, run.len) >= 0);
+      ls_exchange_take_content(exchange, run.len);
+    }
     CHECK_INT(ls_exchange_finish(exchange, NULL), 0);
   }
 }

@@ -140,6 +140,12 @@ static inline void answer(struct ls_request *request, const char *text) {
   ls_request_release(request);
 }
 
+/* The whole body, which is in one piece once it is kept. Without memory for that the connection goes. */
+static inline struct ls_slice whole_content(struct ls_exchange *exchange) {
+  ls_conn_keep(exchange->conn);
+  return ls_exchange_content(exchange);
+}
+
 static inline void echo(struct ls_request *request) {
   struct ls_exchange *exchange = &request->exchange;
   if (exchange->body_state == LS_BODY_READING)
@@ -147,7 +153,7 @@ static inline void echo(struct ls_request *request) {
   if (exchange->body_state == LS_BODY_FAILED)
     ls_response_fail(request, 400, "body failed");
   else
-    ls_response_send(request, ls_slice(ls_buf_bytes(&exchange->body), exchange->body.len));
+    ls_response_send(request, whole_content(exchange));
   ls_request_release(request);
 }
 

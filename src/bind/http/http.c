@@ -395,6 +395,8 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
  *   max_body            1 MiB  request body; over it 413: at once where Content-Length says so, else req:body() fails
  *   stream_body         none   { [pattern] = bytes or false (no limit) }: other limits than max_body, by path: "/upload",
  *                              "PUT /files*" (all paths that begin so); the most specific one counts
+ *   compress            false  codes responses (RFC 9110 8.4): true, or { encodings =, min_size =, level =, quality = }
+ *   decompress          false  decodes bodies of requests that are coded
  *   allow_trace         false  hands TRACE requests to the handler; else 501
  *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
  *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed

@@ -65,6 +65,9 @@ void ls_http_server_settle(struct ls_http_server *server);
  * mistyped ones; what has been read by then is the server's. */
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server);
 
+/* Of these, trust_proxy, trust_fields and proxy_protocol. */
+void ls_http_read_trust(lua_State *L, int index, struct ls_server_options *options);
+
 /* ---- waits ---- */
 
 enum ls_wait_kind { LS_WAIT_BODY, LS_WAIT_CHUNK, LS_WAIT_DRAIN };
@@ -101,7 +104,8 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message with which req:json or req:form refused the body */
   bool later, gone;
-  bool rejected; /* the handler passed that message on as its error: 400 */
+  bool rejected;   /* the handler passed that message on as its error: 400 */
+  bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
@@ -134,8 +138,6 @@ void ls_wait_free(struct ls_op *op);
 
 /* Asks for the body, if the client is still there to send it. */
 void ls_call_want_body(struct ls_call *call);
-/* Bytes were consumed from the exchange's body. */
-void ls_call_took_body(struct ls_call *call);
 
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);

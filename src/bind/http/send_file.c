@@ -129,7 +129,7 @@ static struct send_file *new_send_file(lua_State *L, struct ls_call *call, const
 }
 
 static void check_unanswered(lua_State *L, const struct ls_call *call) {
-  if (call->request->exchange.response_state != LS_RESPONSE_NONE && !call->gone)
+  if (ls_response_is_begun(call->request) && !call->gone)
     luaL_error(L, "the response has been sent already");
 }
 
