@@ -25,15 +25,18 @@ static void refuse(struct ls_http1 *http1, const char *peer, const char *reason)
   *log = (struct ls_proxied_log){.logged = now};
 }
 
-/* Who has left by now is not trusted either. */
+/* Whether the peer may send a header; it is dropped where not, and where it has left already. */
 static bool is_trusted(struct ls_http1 *http1) {
   const struct ls_cidr_set *trusted = &http1->server->options.trust_proxy;
-  char peer[INET6_ADDRSTRLEN] = "somebody";
+  char peer[INET6_ADDRSTRLEN];
   if (ls_cidr_set_is_empty(trusted))
     return true;
-  bool is_known = ls_stream_peer(&http1->stream, peer, sizeof peer, NULL) == 0;
+  if (ls_stream_peer(&http1->stream, peer, sizeof peer, NULL) != 0) {
+    ls_http1_drop(http1, false);
+    return false;
+  }
   struct ls_ip ip = ls_origin_ip(peer);
-  if (is_known && ls_cidr_set_has(trusted, &ip))
+  if (ls_cidr_set_has(trusted, &ip))
     return true;
   refuse(http1, peer, "trust_proxy does not name it, so it may send no PROXY header");
   return false;

@@ -266,10 +266,10 @@ static int l_listen(lua_State *L) {
   return 1;
 }
 
-/* Where the n-th listener, from 0 on, listens. False: it does not, or there is none. */
+/* Where the n-th listener, from 1 on, listens. False: it does not, or there is none. */
 static bool get_address(const struct ls_http_server *server, lua_Integer n, char *text, size_t size, int *port) {
-  return !server->closed && !server->closing && n >= 0 && n <= INT_MAX &&
-         ls_server_address(server->server, (unsigned)n, text, size, port) == 0;
+  return !server->closed && !server->closing && n >= 1 && n <= INT_MAX &&
+         ls_server_address(server->server, (unsigned)n - 1, text, size, port) == 0;
 }
 
 /* server:address([n]) -> { host =, port = } | { path = } | nil
@@ -277,14 +277,14 @@ static bool get_address(const struct ls_http_server *server, lua_Integer n, char
  * before listen and after close. */
 static int l_address(lua_State *L) {
   struct ls_http_server *server = check(L);
-  lua_Integer n = luaL_optinteger(L, 2, 1) - 1;
+  lua_Integer n = luaL_optinteger(L, 2, 1);
   char text[256];
   int port = 0;
   if (!get_address(server, n, text, sizeof text, &port)) {
     lua_pushnil(L);
     return 1;
   }
-  bool is_unix = ls_server_is_unix(server->server, (unsigned)n);
+  bool is_unix = ls_server_is_unix(server->server, (unsigned)n - 1);
   lua_createtable(L, 0, 2);
   lua_pushstring(L, text);
   lua_setfield(L, -2, is_unix ? "path" : "host");
@@ -328,7 +328,7 @@ static int l_tostring(lua_State *L) {
   int port = 0;
   if (server->closed || server->closing)
     lua_pushliteral(L, "http server (closed)");
-  else if (!get_address(server, 0, text, sizeof text, &port))
+  else if (!get_address(server, 1, text, sizeof text, &port))
     lua_pushliteral(L, "http server (not listening)");
   else if (ls_server_is_unix(server->server, 0))
     lua_pushfstring(L, "http server (%s)", text);
