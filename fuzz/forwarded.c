@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz/forwarded: what proxies tell. An input is a byte that says how the rest is used, then field lines with LF at their
- * ends. What is told points into the head and is well-formed, and no value that a client puts in front of what a trusted
+/* fuzz/forwarded: what proxies tell. An input is a byte that says which fields count, then field lines with LF at their
+ * ends. What is told points into the head and is well-formed, and nothing that a client puts in front of what a trusted
  * proxy has written changes it. */
 #include "http/forwarded.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz/proxy_header: PROXY headers. An input is a byte that says which versions are allowed and how much it is split, then
- * what a proxy sends. What comes of it must not depend on the split, and no header is longer than it may be. */
+/* fuzz/proxy_header: PROXY headers. An input is a byte that says which versions are allowed and how much it is split,
+ * then what a proxy sends. What comes of it must not depend on the split, and no header is longer than it may be. */
 #include "http/proxy_header.h"
 
 #include "base/error.h"

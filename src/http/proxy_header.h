@@ -3,11 +3,11 @@
  * the client's own first byte. Bytes in, in any pieces; where the header ends, the client's begin.
  *
  *   version 1   PROXY TCP4 192.0.2.1 203.0.113.9 56324 443 CR LF      (or TCP6, or UNKNOWN and anything)
- *   version 2   a signature of 12 bytes, then one byte for version and command, one for family and transport, two for
+ *   version 2   a signature of 12 bytes, then a byte for version and command, one for family and transport, two for
  *               the length of the rest: both addresses, and values of a type and a length each
  *
- * Of the values two are read: SSL, which tells whether the client came over TLS, and the checksum (CRC32c), which has to
- * fit where it is there. The others are passed over. */
+ * Of the values two are read: SSL, which tells whether the client came over TLS, and the checksum (CRC32c), which has
+ * to fit where it is there. The others are passed over. */
 #ifndef LS_HTTP_PROXY_HEADER_H
 #define LS_HTTP_PROXY_HEADER_H
 
@@ -50,8 +50,8 @@ void ls_proxy_header_init(struct ls_proxy_header *header, uint8_t allowed);
 
 enum { LS_PROXY_MORE, LS_PROXY_DONE };
 
-/* Takes the next bytes; used is how many of them are the header's. LS_PROXY_MORE: all, and more must come. LS_PROXY_DONE:
- * the header is complete. LS_EPROTO: these bytes begin no valid header. */
+/* Takes the next bytes; used is how many of them are the header's. LS_PROXY_MORE: all, and more must come.
+ * LS_PROXY_DONE: the header is complete. LS_EPROTO: these bytes begin no valid header. */
 int ls_proxy_header_feed(struct ls_proxy_header *header, const char *bytes, size_t len, size_t *used);
 
 /* Whether anything was received: who only connects and leaves is checking whether somebody is there. */

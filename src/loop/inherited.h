@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* inherited: listening sockets that somebody else has opened: a descriptor whose number the program was told, or those
- * that systemd passes by the protocol of sd_listen_fds(3): descriptors from 3 on, how many in LISTEN_FDS, for the process
- * in LISTEN_PID, with their names in LISTEN_FDNAMES. */
+ * that systemd passes by the protocol of sd_listen_fds(3): descriptors from 3 on, how many in LISTEN_FDS, for the
+ * process in LISTEN_PID, with their names in LISTEN_FDNAMES. */
 #ifndef LS_LOOP_INHERITED_H
 #define LS_LOOP_INHERITED_H
 
@@ -18,7 +18,7 @@ struct ls_inherited {
 void ls_inherited_init(struct ls_inherited *inherited);
 void ls_inherited_dispose(struct ls_inherited *inherited);
 
-/* The first descriptor of this name (NULL: of any) that was not taken before, now the caller's; -ENOENT: there is none. */
+/* The first descriptor of this name (NULL: of any) that was not taken before, now the caller's; -ENOENT: none is. */
 int ls_inherited_take(struct ls_inherited *inherited, const char *name);
 
 /* Whether fd is a stream socket that listens; makes it non-blocking and close-on-exec and tells its family. 0, -EBADF,

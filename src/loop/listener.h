@@ -54,8 +54,8 @@ struct ls_listen_options {
 
 /* Opens, binds, listens and starts accepting. on_* are set by the caller before. 0, or a negative code: nothing is
  * left open, no event comes. -EADDRINUSE: also when the path is a file that is no socket, or somebody listens on it.
- * Of an fd: what ls_inherited_adopt says, -EEXIST: it is listened on already; it is the caller's still. Of systemd: -ENOENT:
- * none is left.
+ * Of an fd: what ls_inherited_adopt says, -EEXIST: it is listened on already; it is the caller's still. Of systemd:
+ * -ENOENT: none is left.
  * For start-up only: a host that is a name is looked up on this thread, which may block. */
 int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* origin: where a request comes from: the peer of its connection, the client that a PROXY header or trusted proxies'
- * fields tell of, and how that one came: with TLS, to which host. Found out when somebody first looks, once a request. */
+/* origin: where a request comes from: the peer of its connection, the client that a PROXY header or the fields of
+ * trusted proxies tell of, and how that one came: with TLS, to which host. Found out once, when somebody first looks. */
 #ifndef LS_SERVER_ORIGIN_H
 #define LS_SERVER_ORIGIN_H
 

@@ -237,9 +237,9 @@ static int listen_all(struct ls_http_server *server, const struct ls_listen_opti
  *   backlog   connections that the kernel holds until they are accepted (the option of create_server)
  *   reuse_port  other processes may listen on the port too (SO_REUSEPORT)
  *   ipv6_only   no IPv4 on an IPv6 address
- * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE; ENOENT: the folder of a path, or systemd has passed nothing; of an fd
- * EBADF, ENOTSOCK, EPROTOTYPE (no stream), EINVAL (it does not listen), EEXIST (it is listened on already). Raises for options that make no
- * sense and when the server is closed.
+ * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE; ENOENT: the folder of a path, or systemd has passed nothing; of an
+ * fd EBADF, ENOTSOCK, EPROTOTYPE (no stream), EINVAL (it does not listen), EEXIST (it is listened on already). Raises
+ * for options that make no sense and when the server is closed.
  *   assert(server:listen { host = "127.0.0.1", port = 8080 }) */
 static int l_listen(lua_State *L) {
   struct ls_http_server *server = check_open(L);
@@ -403,7 +403,7 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
  *   backlog             0      see listen; 0: as many as the system allows
  *   trust_proxy         none   the proxies whose Forwarded and X-Forwarded-* fields are believed: a list of addresses,
  *                              ranges ("10.0.0.0/8"), "loopback", "private", "unix"; or one of them
- *   trust_fields        none   "forwarded" or "x-forwarded": believe only this kind; without it both, but no contradictions
+ *   trust_fields        none   "forwarded" or "x-forwarded": believe only this kind; without it both, where they agree
  *   proxy_protocol      false  every connection has to begin with a PROXY header: "v1", "v2", or true for either; only
  *                              those of trust_proxy may, where that is given
  *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close

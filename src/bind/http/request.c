@@ -90,8 +90,8 @@ static struct ls_slice own_host(const struct ls_call *call) {
 }
 
 /* req.host -> "example.org:8080" or nil
- * What a trusted proxy says the client asked for; else from an absolute target, else from the Host field. Well-formed, but
- * what the client says: not to be trusted. nil: HTTP/1.0 without one. */
+ * What a trusted proxy says the client asked for; else from an absolute target, else from the Host field. Well-formed,
+ * but what the client says: not to be trusted. nil: HTTP/1.0 without one. */
 static int get_host(lua_State *L, struct ls_call *call) {
   struct ls_slice host = ls_origin_host(call->request);
   uint16_t port = host.len != 0 ? call->request->origin.host_port : 0;

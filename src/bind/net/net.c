@@ -151,9 +151,10 @@ static struct ls_net_server *new_server(lua_State *L) {
  * Calls handler(socket) for every connection, in a task of its own; an error in it is logged. port 0: a free one, see
  * server:address. No host: every address of this machine. path: a unix socket; the file of a dead server is replaced;
  * mode: its permissions (tonumber("600", 8)). fd: a socket that listens already, the server's from now on; systemd: one
- * that systemd has passed (true: the first that nobody has taken; or its name). reuse_port: other processes may listen on
- * the port too. ipv6_only: no IPv4 on an IPv6 address. max_connections: with that many open the next ones wait in the system's
- * queue, which has backlog places. A peer that ends its half (shutdown) can still be written to: the handler decides.
+ * that systemd has passed (true: the first that nobody has taken; or its name). reuse_port: other processes may listen
+ * on the port too. ipv6_only: no IPv4 on an IPv6 address. max_connections: with that many open the next ones wait in
+ * the system's queue, which has backlog places. A peer that ends its half (shutdown) can still be written to: the
+ * handler decides.
  * The socket is the handler's: it is closed by sock:close(), by <close>, or when it is collected, which may be late.
  * Does not wait (a host that is a name is looked up right here). Fails with nil, message, code: "EADDRINUSE", "EACCES".
  *   net.listen(7, function(sock)
