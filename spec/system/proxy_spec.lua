@@ -237,6 +237,7 @@ describe("behind nginx", function()
           proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
           proxy_set_header X-Forwarded-Proto $scheme;
           proxy_set_header X-Forwarded-Host $http_host;
+          proxy_set_header X-Forwarded-Port "";
           proxy_set_header Forwarded "";
           location /tcp/ { proxy_pass http://tcp; }
           location /unix/ { proxy_pass http://unix; }
@@ -277,7 +278,7 @@ describe("behind nginx", function()
   it("is believed, and its clients are not", function()
     local connection <close> = client.connect(address)
     local lies = { ["x-forwarded-for"] = "127.0.0.1", ["x-forwarded-proto"] = "https", ["x-forwarded-host"] = "lie",
-      forwarded = 'for=127.0.0.1;proto=https;host=lie, for="' }
+      ["x-forwarded-port"] = "81", forwarded = 'for=127.0.0.1;proto=https;host=lie, for="' }
     for _, prefix in ipairs { "/tcp", "/unix" } do
       local told = ask(connection, prefix .. "/where", lies)
       assert.same({ "::1", "http", "spec" }, { told.address, told.scheme, told.host })
@@ -322,6 +323,7 @@ describe("behind HAProxy", function()
       backend fields
         option forwardfor
         http-request del-header Forwarded
+        http-request del-header X-Forwarded-Port
         http-request set-header X-Forwarded-Proto %%[ssl_fc,iif(https,http)]
         http-request set-header X-Forwarded-Host %%[req.hdr(host)]
         server s 127.0.0.1:%d
@@ -377,7 +379,8 @@ describe("behind HAProxy", function()
     local connection <close> = client.connect(address)
     for _, name in ipairs { "fields", "v1", "v2", "unix" } do
       local told = ask(connection, "/" .. name .. "/where", { ["x-forwarded-for"] = "127.0.0.1",
-        ["x-forwarded-proto"] = "https", ["x-forwarded-host"] = "lie", forwarded = "for=127.0.0.1;host=lie" })
+        ["x-forwarded-proto"] = "https", ["x-forwarded-host"] = "lie", ["x-forwarded-port"] = "81",
+        forwarded = "for=127.0.0.1;host=lie" })
       assert.same({ "::1", "http", "spec" }, { told.address, told.scheme, told.host }, name)
     end
   end)
