@@ -16,7 +16,7 @@ VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $
 BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 
-.PHONY: build run test setup setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
+.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
   lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -31,6 +31,7 @@ build: $(BIN)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
+SPEC_PACKAGES := nginx haproxy openssl
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -186,6 +187,11 @@ endef
 setup:
 	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
 
+# What the specs put in front of luaserve. Debian starts the services of the first two when it installs them; the specs
+# do not need those, and start programs of their own.
+setup-specs:
+	$(call install,$(SPEC_PACKAGES))
+
 setup-lint:
 	$(call install,make $(LINT_PACKAGES))
 
@@ -199,10 +205,10 @@ run: setup
 	@$(MAKE) --no-print-directory build
 	./luaserve examples/hello.lua
 
-test: setup
+test: setup setup-specs
 	@$(MAKE) --no-print-directory specs
 
-asan: setup
+asan: setup setup-specs
 	@$(MAKE) --no-print-directory SANITIZE=address specs
 
 tsan: setup
@@ -309,7 +315,7 @@ help:
 	@echo 'make run                set up, build, serve examples/hello.lua on http://127.0.0.1:8080'
 	@echo 'make test               set up, build, run every spec'
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
-	@echo 'make setup, setup-lint  only install the packages that are missing'
+	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='

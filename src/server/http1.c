@@ -6,6 +6,7 @@
 
 #include "server/content.h"
 #include "server/handler.h"
+#include "server/proxied.h"
 #include "server/response.h"
 #include "server/state.h"
 
@@ -277,6 +278,8 @@ static void on_read(struct ls_stream *stream, const char *bytes, size_t len) {
   struct ls_http1 *http1 = of_stream(stream);
   if (http1->closing)
     return;
+  if (http1->proxy_awaited && !ls_proxied_take(http1, &bytes, &len))
+    return;
   ls_server_refresh_date(http1->server);
   if (ls_conn_feed(&http1->conn, bytes, len) != 0)
     ls_http1_drop(http1, true);
@@ -334,6 +337,7 @@ static void on_closed(struct ls_stream *stream) {
   struct ls_server *server = http1->server;
   ls_list_remove(&http1->link);
   server->connection_count--;
+  free(http1->proxy);
   if (server->idle_connection_count < LS_SERVER_POOLED && !server->closing) {
     ls_list_push_front(&server->idle_connections, &http1->link);
     server->idle_connection_count++;
@@ -379,6 +383,8 @@ int ls_http1_open(struct ls_server *server, int fd, int family) {
     ls_conn_dispose(&http1->conn);
     return status;
   }
+  if (server->options.proxy_protocol != 0 && !ls_proxied_begin(http1))
+    return 0;
   if (follow_reading(http1))
     follow_deadline(http1);
   return 0;

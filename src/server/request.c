@@ -42,7 +42,7 @@ static void recycle(struct ls_request *request) {
   ls_headers_clear(&request->trailers);
   request->status = 200;
   request->user = NULL;
-  request->peer_known = false;
+  request->origin.peer_known = request->origin.proxied = request->origin.tls = request->origin.read = false;
   request->generation++;
   if (server->idle_request_count >= LS_SERVER_POOLED) {
     ls_request_free(request);
@@ -54,7 +54,7 @@ static void recycle(struct ls_request *request) {
 
 void ls_request_detach(struct ls_request *request) {
   if (request->held) {
-    ls_request_learn_peer(request);
+    ls_origin_learn_peer(request);
     if (ls_head_keep(&request->exchange.head) != 0) /* the read buffer, where it may still be, is the next one's */
       ls_head_clear(&request->exchange.head);
   }
@@ -83,11 +83,4 @@ void ls_request_touch(struct ls_request *request) {
 
 bool ls_request_is_open(const struct ls_request *request) {
   return request->http1 != NULL;
-}
-
-bool ls_request_learn_peer(struct ls_request *request) {
-  if (!request->peer_known && request->http1 != NULL)
-    request->peer_known =
-        ls_stream_peer(&request->http1->stream, request->peer, sizeof request->peer, &request->peer_port) == 0;
-  return request->peer_known;
 }

@@ -170,6 +170,10 @@ int ls_server_address(const struct ls_server *server, unsigned n, char *text, si
   return ls_listener_address(&server->listeners[n]->listener, text, size, port);
 }
 
+bool ls_server_is_unix(const struct ls_server *server, unsigned n) {
+  return server->listeners[n]->listener.family == AF_UNIX;
+}
+
 void ls_server_set_ref(struct ls_server *server, bool ref) {
   server->unref = !ref;
   if (server->closing)

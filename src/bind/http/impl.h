@@ -50,7 +50,6 @@ struct ls_http_server {
   int handler; /* registry reference; LUA_NOREF once the userdata is gone */
   int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
-  bool is_unix;
   bool listening;
   bool closing;
   bool closed;                 /* on_closed has come */
@@ -65,6 +64,9 @@ void ls_http_server_settle(struct ls_http_server *server);
 /* The options of create_server at index (nil or a table) over the defaults of server->options. Raises for unknown and
  * mistyped ones; what has been read by then is the server's. */
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server);
+
+/* Of these, trust_proxy, trust_fields and proxy_protocol. */
+void ls_http_read_trust(lua_State *L, int index, struct ls_server_options *options);
 
 /* ---- waits ---- */
 

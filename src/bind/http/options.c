@@ -86,11 +86,17 @@ static void read_compress(lua_State *L, int index, struct ls_encode_options *enc
 
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server) {
   struct ls_server_options *options = &server->options;
-  static const char *const known[] = {"header_timeout", "body_timeout",    "min_body_rate",    "keep_alive_timeout",
-                                      "write_timeout",  "max_url",         "max_header_bytes", "max_headers",
-                                      "max_body",       "max_connections", "max_requests",     "allow_trace",
-                                      "stream_body",    "compress",        "decompress",       "stream_body",
-                                      "backlog",        "handler_timeout", "cancel_on_close",  NULL};
+  static const char *const known[] = {"header_timeout",   "body_timeout",
+                                      "min_body_rate",    "keep_alive_timeout",
+                                      "write_timeout",    "max_url",
+                                      "max_header_bytes", "max_headers",
+                                      "max_body",         "max_connections",
+                                      "max_requests",     "allow_trace",
+                                      "stream_body",      "compress",
+                                      "decompress",       "trust_proxy",
+                                      "trust_fields",     "proxy_protocol",
+                                      "backlog",          "handler_timeout",
+                                      "cancel_on_close",  NULL};
   int top = lua_gettop(L);
   ls_options_check(L, index, "create_server", known);
   struct ls_http_limits *limits = &options->limits;
@@ -114,6 +120,7 @@ void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server
   options->decompress = ls_option_boolean(L, index, "decompress", false);
   read_compress(L, index, &options->encode);
   read_body_rules(L, index, &options->body_rules);
+  ls_http_read_trust(L, index, options);
   server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);
   server->cancel_on_close = ls_option_boolean(L, index, "cancel_on_close", false);
   lua_settop(L, top);
