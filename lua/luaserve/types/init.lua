@@ -4,10 +4,12 @@
 
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
+---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
 ---@field http luaserve.http
 ---@field json luaserve.json
+---@field jwt luaserve.jwt
 ---@field net luaserve.net
 ---@field process luaserve.process
 ---@field runtime luaserve.runtime
