@@ -15,6 +15,7 @@ VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $
   $(error SANITIZE is address or thread)),release)
 BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
+MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
   lint lint-format lint-rooms lint-c lint-lua
@@ -24,7 +25,7 @@ MAKEFLAGS += --no-builtin-rules
 
 Q := $(if $(V),,@)
 
-build: $(BIN)
+build: $(BIN) $(MODULES)
 
 # --- Packages --------------------------------------------------------------------------------------------------------
 
@@ -81,7 +82,8 @@ MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
   $(call pkg,--cflags libllhttp))
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec libcrypto libargon2 libcrypt) $(LLHTTP_FLAGS) $(CPPFLAGS)
+PKG_CFLAGS := $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec libcrypto libargon2 libcrypt)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude $(PKG_CFLAGS) $(LLHTTP_FLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
 
@@ -146,6 +148,12 @@ $(C_SPEC_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter-out $(BUILD)/src/main.o,$(OBJE
 
 # Its allocations fail when it says so.
 $(BUILD)/spec/c/server/memory_test: ALL_LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
+
+# A C module as anybody writes one: the interface, Lua's, and nothing of ours.
+$(MODULES): $(BUILD)/%.so: %.c include/luaserve.h Makefile $(if $(strip $(MISSING)),need)
+	@mkdir -p $(@D) && echo "module $@"
+	$(Q)$(CC) -Iinclude $(call pkg,--cflags $(LUA_PC)) -std=c11 $(CFLAGS) $(MODE) $(WARNINGS) -fPIC -fvisibility=hidden \
+	  -shared $(LDFLAGS) -o $@ $<
 
 need:
 	@echo "missing: $(MISSING:llhttp=llhttp (libllhttp-dev or the sources in node-llhttp))" >&2
@@ -225,11 +233,11 @@ endif
 # Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test.
 # ThreadSanitizer does not follow the longjmp of a yield: after some ten thousand awaits of one process its stack of calls
 # is full. So it gets the Lua specs of what runs on threads only, each in a process of its own.
-THREAD_SPECS = $(sort $(wildcard $(foreach name,dns dns_* fs fs_* runtime,spec/$(name)_spec.lua)))
+THREAD_SPECS = $(sort $(wildcard $(foreach name,dns dns_* fs fs_* native pool runtime,spec/$(name)_spec.lua)))
 LUA_SPECS := $(if $(filter thread,$(SANITIZE)),$(THREAD_SPECS),all)
 
 specs: export LUASERVE := $(abspath $(BIN))
-specs: $(BIN) $(C_SPEC_BINS)
+specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 	@failed=; for spec in $(C_SPEC_BINS); do \
 	  echo "$${spec#$(BUILD)/}"; \
 	  timeout --foreground 120 $(RUNNER) $$spec || { echo "FAILED $$spec (status $$?)"; failed=1; }; \
@@ -266,7 +274,7 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
@@ -287,7 +295,7 @@ lint-rooms:
 lint-c: setup-lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppress='memleakOnRealloc:spec/*' --suppress=readdirCalled --library=posix \
-  -D_GNU_SOURCE -D__linux__ -Isrc -Ispec/c src spec/c
+  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples
 
 lint-lua: setup-lint
 	$(if $(LUA_ROOTS),luacheck --quiet $(LUA_ROOTS))
@@ -303,6 +311,7 @@ compile_commands.json: Makefile $(SOURCES) $(C_SPECS)
 
 install: build
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
+	install -D -m 644 include/luaserve.h $(DESTDIR)$(PREFIX)/include/luaserve.h
 
 clean:
 	rm -rf build/release build/asan build/tsan luaserve compile_commands.json

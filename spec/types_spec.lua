@@ -6,7 +6,7 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "process", "runtime", "task", "timer" }
+local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime", "task", "timer" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)

@@ -11,6 +11,7 @@
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
 ---@field net luaserve.net
+---@field pool luaserve.pool
 ---@field process luaserve.process
 ---@field runtime luaserve.runtime
 ---@field task luaserve.task_module
