@@ -6,7 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime", "task", "timer" }
+local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
+  "shared", "task", "timer" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -157,6 +158,7 @@ describe("lua/luaserve/types", function()
 
   it("declares what crypto returns", function()
     local crypto, keys = require "luaserve.crypto", require "spec.support.keys"
+    check("luaserve.dict", require "luaserve.shared".dict("types"))
     check("luaserve.hasher", crypto.hasher("sha256"))
     local key, certificate = crypto.generate_key("ed25519"), assert(crypto.certificate(keys.certificate))
     check("luaserve.key", key)

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/dict.h"
 #include "bind/listen.h"
 #include "bind/program.h"
 #include "loop/error.h"
@@ -226,16 +227,17 @@ static int run_on_loop(struct ls_runtime *rt, struct ls_loop *loop, const struct
   return status;
 }
 
-static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool,
+static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool, struct ls_dicts *dicts,
                struct ls_inherited *inherited) {
   struct ls_loop loop;
   struct ls_runtime rt;
-  if (log == NULL || pool == NULL)
+  if (log == NULL || pool == NULL || dicts == NULL)
     return fail(-ENOMEM);
   int code = ls_loop_init(&loop, pool, log);
   if (code != 0)
     return fail(code);
   loop.inherited = inherited;
+  loop.dicts = dicts;
   unsigned threads = ls_pool_threads(pool);
   if (threads < POOL_DEFAULT)
     ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
@@ -290,7 +292,9 @@ int main(int argc, char **argv) {
   ls_inherited_init(&inherited);
   struct ls_log *log = ls_log_new(STDERR_FILENO, LOG_BYTES);
   struct ls_pool *pool = ls_pool_new(threads);
-  int status = run(&settings, log, pool, &inherited);
+  struct ls_dicts *dicts = ls_dicts_new();
+  int status = run(&settings, log, pool, dicts, &inherited);
+  ls_dicts_free(dicts);
   ls_pool_free(pool);
   ls_log_free(log);
   ls_inherited_dispose(&inherited);

@@ -27,6 +27,7 @@ static const struct {
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},
+    {"luaserve.shared", luaopen_luaserve_shared, false},
     {"luaserve.terminal", luaopen_luaserve_terminal, false},
     {"luaserve.timer", luaopen_luaserve_timer, false},
 };

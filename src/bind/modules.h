@@ -22,6 +22,7 @@ int luaopen_luaserve_net(lua_State *L);
 int luaopen_luaserve_pool(lua_State *L);
 int luaopen_luaserve_process(lua_State *L);
 int luaopen_luaserve_runtime(lua_State *L);
+int luaopen_luaserve_shared(lua_State *L);
 int luaopen_luaserve_terminal(lua_State *L);
 int luaopen_luaserve_timer(lua_State *L);
 

@@ -23,6 +23,7 @@
 #define LS_LOOP_READ_MUCH (4 * LS_LOOP_READ_BUFFER)
 
 struct ls_inherited;
+struct ls_dicts;
 struct ls_pool;
 struct ls_work_inbox;
 
@@ -45,6 +46,7 @@ struct ls_loop {
   uv_loop_t uv;
   struct ls_pool *pool;           /* the process's, not owned */
   struct ls_log *log;             /* the process's, not owned */
+  struct ls_dicts *dicts;         /* the process's, not owned; set after ls_loop_init. NULL: none */
   struct ls_inherited *inherited; /* the process's, not owned; set after ls_loop_init. NULL: nothing was passed */
   struct ls_work_inbox *inbox;    /* where finished jobs arrive */
   struct ls_list ready;

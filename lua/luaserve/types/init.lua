@@ -14,6 +14,7 @@
 ---@field pool luaserve.pool
 ---@field process luaserve.process
 ---@field runtime luaserve.runtime
+---@field shared luaserve.shared
 ---@field task luaserve.task_module
 ---@field timer luaserve.timer_module
 local luaserve = {}
