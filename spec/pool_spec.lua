@@ -199,7 +199,8 @@ describe("pool.run", function()
   it("refuses modules that need a loop", function()
     for _, name in ipairs { "luaserve.fs", "luaserve.task", "luaserve" } do
       local message = select(2, pcall(pool.run, function(module) require(module) end, name))
-      assert.matches("'" .. name .. "' cannot be used in a job of the pool; what can be there: luaserve%.crypto luaserve%.json luaserve%.jwt\n", message)
+      assert.matches("'" .. name .. "' cannot be used in a job of the pool; what can be there: " ..
+        "luaserve%.crypto luaserve%.json luaserve%.jwt\n", message)
     end
   end)
 
@@ -415,7 +416,8 @@ describe("jobs that wait", function()
     assert.equal("done\n", result.out)
     local _, lines = result.err:gsub("\n", "")
     assert.equal(1, lines, result.err)
-    assert.matches("warn: jobs wait for a thread of the pool: 1%.%d s in the lane 'user', which may use 1 of 4 threads; " ..
+    assert.matches("warn: jobs wait for a thread of the pool: 1%.%d s in the lane 'user', " ..
+      "which may use 1 of 4 threads; " ..
       "%-%-pool%-threads gives it more\n$", result.err)
   end)
 end)

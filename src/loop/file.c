@@ -10,82 +10,16 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
-#ifndef RESOLVE_CACHED
-#define RESOLVE_CACHED 0x20
-#endif
-
 #define CHUNK ((size_t)16 * 1024)             /* the least room for one blocking read of unknown length */
 #define READ_MAX ((size_t)1024 * 1024 * 1024) /* the most that one read asks for: Linux stops below 2 GiB */
-
-/* File systems whose pages come from this machine's own disks or memory. All others, network, FUSE and unknown ones,
- * may wait for a server in any call. */
-static bool is_local_type(unsigned long type) {
-  static const unsigned long local[] = {
-      EXT4_SUPER_MAGIC,
-      XFS_SUPER_MAGIC,
-      BTRFS_SUPER_MAGIC,
-      TMPFS_MAGIC,
-      RAMFS_MAGIC,
-      F2FS_SUPER_MAGIC,
-      OVERLAYFS_SUPER_MAGIC,
-      SQUASHFS_MAGIC,
-      0xE0F5E1E2 /* erofs */,
-      0x2FC12FC1 /* zfs */,
-      0xCA451A4E /* bcachefs */,
-  };
-  for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
-    if (local[i] == (type & 0xFFFFFFFF))
-      return true;
-  }
-  return false;
-}
-
-/* ---- what a loop has learned ---- */
-
-static unsigned count_devices(const struct ls_file_cache *cache) {
-  const unsigned room = sizeof cache->devices / sizeof cache->devices[0];
-  return cache->count < room ? cache->count : room;
-}
-
-/* The place of the device, or count_devices. */
-static unsigned find_device(const struct ls_file_cache *cache, dev_t device) {
-  unsigned i = 0;
-  while (i < count_devices(cache) && cache->devices[i].device != device)
-    i++;
-  return i;
-}
-
-static bool knows_as_local(const struct ls_file_cache *cache, dev_t device) {
-  unsigned i = find_device(cache, device);
-  return i < count_devices(cache) && cache->devices[i].local;
-}
-
-/* Once not local, a device stays so: the inline form may have found out itself that it is of no use there. A full table
- * forgets the oldest, whose files go through the pool once more. */
-static void note_local(struct ls_file_cache *cache, dev_t device, bool local) {
-  const unsigned room = sizeof cache->devices / sizeof cache->devices[0];
-  unsigned i = find_device(cache, device);
-  if (i < count_devices(cache)) {
-    cache->devices[i].local = cache->devices[i].local && local;
-    return;
-  }
-  i = cache->count++ % room;
-  cache->devices[i].device = device;
-  cache->devices[i].local = local;
-}
 
 /* ---- one read ---- */
 
@@ -118,34 +52,24 @@ static bool over_limit(const struct ls_file_read *read, uint64_t size) {
 
 /* ---- without blocking ---- */
 
-/* Whether the kernel, or a seccomp filter, does not have the call (or RESOLVE_CACHED: EINVAL). */
-static bool is_missing(int error) {
-  return error == ENOSYS || error == EPERM || error == EINVAL;
-}
-
 static int open_cached(struct ls_file_cache *cache, struct ls_file_read *read) {
-  struct open_how how = {.flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, .resolve = RESOLVE_CACHED};
-  long fd = syscall(SYS_openat2, AT_FDCWD, read->path, &how, sizeof how);
-  if (fd >= 0) {
-    read->fd = (int)fd;
-    return 0;
-  }
-  if (is_missing(errno))
-    cache->off = true;
-  if (cache->off || errno == EAGAIN || errno == EINTR)
-    return -EAGAIN;
-  return fail(read, "open", -errno);
+  int fd = ls_file_open_cached(cache, AT_FDCWD, read->path, O_RDONLY, 0);
+  if (fd < 0)
+    return fd == -EAGAIN ? fd : fail(read, "open", fd);
+  read->fd = fd;
+  return 0;
 }
 
 /* 0 and the size, where reading inline makes sense. */
 static int stat_cached(const struct ls_file_cache *cache, struct ls_file_read *read, dev_t *device, size_t *size) {
   struct statx st;
-  if (statx(read->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &st) != 0)
-    return -EAGAIN; /* the pool's fstat has the last word */
+  int rc = ls_file_stat_cached(read->fd, STATX_TYPE | STATX_SIZE, &st);
+  if (rc != 0)
+    return rc; /* the pool's fstat has the last word */
   if (S_ISDIR(st.stx_mode))
     return fail(read, "read", -EISDIR);
   *device = makedev(st.stx_dev_major, st.stx_dev_minor);
-  if (!S_ISREG(st.stx_mode) || !knows_as_local(cache, *device))
+  if (!S_ISREG(st.stx_mode) || !ls_file_cache_knows(cache, *device))
     return -EAGAIN;
   if (over_limit(read, st.stx_size))
     return fail(read, "read", LS_ETOOBIG);
@@ -159,22 +83,14 @@ static int stat_cached(const struct ls_file_cache *cache, struct ls_file_read *r
 static int read_cached(struct ls_file_cache *cache, struct ls_file_read *read, dev_t device, size_t size) {
   if (ls_buf_reserve(&read->bytes, size + 1) != 0)
     return fail(read, "read", -ENOMEM);
-  struct iovec room = {.iov_base = ls_buf_bytes(&read->bytes), .iov_len = size + 1};
-  ssize_t n = preadv2(read->fd, &room, 1, 0, RWF_NOWAIT);
-  if (n >= 0) {
-    read->bytes.len = (size_t)n;
-    if ((size_t)n != size)
-      return -EAGAIN;
-    close_file(read);
-    return 0;
-  }
-  if (errno == ENOSYS || errno == EPERM)
-    cache->off = true;
-  else if (errno == EOPNOTSUPP)
-    note_local(cache, device, false); /* local, but never without a wait: no need to ask again */
-  else if (errno != EAGAIN && errno != EINTR)
-    return fail(read, "read", -errno);
-  return -EAGAIN;
+  ssize_t n = ls_file_pread_cached(cache, read->fd, device, ls_buf_bytes(&read->bytes), size + 1, 0);
+  if (n < 0)
+    return n == -EAGAIN ? -EAGAIN : fail(read, "read", (int)n);
+  read->bytes.len = (size_t)n;
+  if ((size_t)n != size)
+    return -EAGAIN;
+  close_file(read);
+  return 0;
 }
 
 int ls_file_read_cached(struct ls_file_cache *cache, struct ls_file_read *read) {
@@ -216,13 +132,10 @@ static int make_blocking(struct ls_file_read *read, mode_t mode) {
   return 0;
 }
 
-/* Asking for the type of the file system blocks where its server is gone, so it is asked here, once a device. */
+/* Once a device, and here, because it may block. */
 static void ask_local(struct ls_file_read *read, dev_t device) {
-  struct statfs fs;
-  if (fstatfs(read->fd, &fs) != 0)
-    return;
-  read->device = device;
-  read->device_local = is_local_type((unsigned long)fs.f_type);
+  if (ls_file_is_local(read->fd, &read->device_local) == 0)
+    read->device = device;
 }
 
 /* The next bytes. How many, 0 at the end, or a negative code. */
@@ -294,5 +207,5 @@ int ls_file_read_blocking(struct ls_file_read *read) {
 
 void ls_file_learn(struct ls_file_cache *cache, const struct ls_file_read *read) {
   if (read->device != 0)
-    note_local(cache, read->device, read->device_local);
+    ls_file_cache_note(cache, read->device, read->device_local);
 }

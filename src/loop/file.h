@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* file: reading files without a thread switch when the page cache has them.
+/* file: reading whole files without a thread switch when the page cache has them.
  *
- * ls_file_read_cached runs on the loop's thread and asks the kernel only for what it promises not to block on:
- * openat2(RESOLVE_CACHED) and preadv2(RWF_NOWAIT). The open flag covers the path walk only, so the file is opened
- * O_NONBLOCK | O_NOCTTY | O_CLOEXEC, must be a regular file, and must be on a local file system; which mounts are local
- * is learned by the pool (ls_file_read_blocking), because statfs on a dead network mount blocks. EPERM or ENOSYS from
- * either call switches the path off for good (EINVAL from openat2 as well: a kernel that has it without the flag). A
- * local file system without RWF_NOWAIT, such as tmpfs, is noted as not local. See openat2(2), preadv2(2).
- * Limits: a mount that takes over the device number of a local one that is gone passes for local. */
+ * ls_file_read_cached runs on the loop's thread and makes only calls that promise not to block (file_cache.h). What they
+ * cannot do goes on on the pool. */
 #ifndef LS_LOOP_FILE_H
 #define LS_LOOP_FILE_H
 
@@ -17,19 +12,9 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "loop/file_cache.h"
 
 #define LS_FILE_INLINE_MAX ((size_t)256 * 1024) /* larger files go to the pool */
-
-/* What one loop has learned: devices known to be local or not, and whether the inline path works at all.
- * Only its loop's thread touches it. */
-struct ls_file_cache {
-  bool off;
-  unsigned count;
-  struct {
-    dev_t device;
-    bool local;
-  } devices[32];
-};
 
 /* What one read does, from the path to the bytes; the pool form runs it on another thread, so it owns its strings. */
 struct ls_file_read {

@@ -240,15 +240,36 @@ function response:json(status, value) end
 ---@overload fun(self: luaserve.response, url: string): true?, string?, string?
 function response:redirect(status, url) end
 
----A file as the whole answer; when that fails, nothing is sent.
+---@class luaserve.response.file
+---@field root? string the folder that the path is relative to and cannot leave
+---@field symlinks? boolean symbolic links may lead out of the root
+---@field content_type? string in place of the one that goes with the extension
+---@field status? integer 200 to 599
+---@field etag? boolean|string
+---@field last_modified? boolean
+---@field ranges? boolean
+---@field cache_control? string
+---@field max_age? integer seconds
+---@field attachment? boolean|string to be saved: under its own name, or this one
+---@field precompressed? boolean path.br or path.gz in its place
+
+---A file of any size as the whole answer, with conditional requests and ranges. When it fails before anything has been
+---sent, another answer can be given.
 ---@async
 ---@param path string
----@param options? { content_type: string? }
+---@param options? luaserve.response.file
 ---@param callback? fun(message?: string, done: true|string)
 ---@return true? done
 ---@return string? message
 ---@return string? code
 function response:send_file(path, options, callback) end
+
+---Whether the request is to be performed; false: it has been answered, 304 or 412. Sets ETag and Last-Modified.
+---@param validators { etag: string?, last_modified: number?, exists: boolean? }
+---@return boolean? go_on
+---@return string? message
+---@return string? code
+function response:precondition(validators) end
 
 ---The answer comes after the handler has ended.
 ---@return luaserve.response

@@ -23,18 +23,13 @@ static EVP_CIPHER *cipher_of(lua_State *L, int algorithm) {
   return crypto->ciphers[algorithm];
 }
 
-/* The options at index 3: algorithm and aad, which is left on the stack. */
+/* The options at index 3. */
 static int read_options(lua_State *L, const char *function, int fallback, struct ls_slice *aad) {
   static const char *const known[] = {"aad", "algorithm", NULL};
   lua_settop(L, 3);
   ls_options_check(L, 3, function, known);
-  *aad = ls_slice("", 0);
+  *aad = ls_option_bytes(L, 3, "aad"); /* the table holds it */
   const char *name = ls_option_string(L, 3, "algorithm", NULL);
-  if (lua_istable(L, 3) && lua_getfield(L, 3, "aad") != LUA_TNIL) {
-    if (lua_type(L, -1) != LUA_TSTRING)
-      luaL_error(L, "%s: option 'aad' must be a string, not a %s", function, luaL_typename(L, -1));
-    aad->ptr = lua_tolstring(L, -1, &aad->len);
-  }
   if (name == NULL)
     return fallback;
   for (int i = 0; names[i] != NULL; i++)

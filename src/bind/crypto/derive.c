@@ -54,10 +54,9 @@ static const struct ls_crypto_call pbkdf2_call = {LS_CRYPTO_TYPE("crypto.pbkdf2"
 
 /* The option salt, which has to be there. */
 static struct ls_slice check_salt(lua_State *L, int index, const char *function) {
-  struct ls_slice salt = {0};
-  if (lua_getfield(L, index, "salt") != LUA_TSTRING)
-    luaL_error(L, "%s: option 'salt' must be a string: some random bytes that are kept with the result", function);
-  salt.ptr = lua_tolstring(L, -1, &salt.len);
+  struct ls_slice salt = ls_option_bytes(L, index, "salt");
+  if (salt.ptr == NULL)
+    luaL_error(L, "%s: option 'salt' is missing: some random bytes that are kept with the result", function);
   if (salt.len > INT32_MAX)
     luaL_error(L, "%s: the salt is too long", function);
   return salt; /* the table holds it */

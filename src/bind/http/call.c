@@ -52,6 +52,11 @@ static void wake_all(struct ls_call *call, int status) {
   }
 }
 
+static void wake_feed(struct ls_call *call) {
+  if (call->feed != NULL)
+    call->feed->go_on(call->feed);
+}
+
 /* Drops what the call holds; the memory is pooled once the last wait has been freed. */
 static void end(struct ls_call *call) {
   struct ls_runtime *rt = call->module->rt;
@@ -70,6 +75,8 @@ static void end(struct ls_call *call) {
   request->user = NULL;
   ls_request_release(request);
   wake_all(call, LS_ECLOSED);
+  wake_feed(call);
+  call->feed = NULL;
   if (call->wait_count == 0)
     pool(call);
 }
@@ -218,6 +225,7 @@ void ls_call_forsake(struct ls_call *call) {
   }
   while ((link = call->waits.next) != &call->waits)
     free_wait_of(ls_container_of(link, struct ls_wait, link));
+  call->feed = NULL;
   pool(call);
 }
 
@@ -398,10 +406,11 @@ void ls_call_on_drain(struct ls_call *call) {
     if (wait->kind == LS_WAIT_DRAIN)
       wake(wait, 0);
   }
+  wake_feed(call);
 }
 
 void ls_call_on_finish(struct ls_call *call) {
-  if (ls_list_is_empty(&call->waits))
+  if (ls_list_is_empty(&call->waits) && call->feed == NULL)
     return;
   ls_call_on_drain(call);
   ls_call_on_body(call);
@@ -446,6 +455,7 @@ void ls_call_run_close_functions(struct ls_call *call) {
 void ls_call_on_gone(struct ls_call *call) {
   call->gone = true;
   wake_all(call, LS_ECLOSED);
+  wake_feed(call);
   ls_call_run_close_functions(call);
   if (call->server->cancel_on_close && call->task != NULL)
     ls_task_cancel(call->task);

@@ -447,6 +447,8 @@ static int l_module_gc(lua_State *L) {
   struct ls_list *link;
   while (module->rt != NULL && (link = ls_list_shift(&module->idle_calls)) != NULL)
     free(ls_container_of(link, struct ls_call, link));
+  free(module->chunk);
+  module->chunk = NULL;
   return 0;
 }
 

@@ -36,6 +36,8 @@ struct ls_http_module {
   int request_type, response_type, headers_type; /* registry references of the metatables */
   int json_encode, json_decode;                  /* the same of luaserve.json's functions; LUA_NOREF before first use */
   struct ls_file_cache files;
+  char *
+      chunk; /* LS_FILE_CHUNK bytes for who sends files, lent for the length of a function call; NULL before the first */
 };
 
 /* A server, behind its userdata: lives until it has closed, its calls have ended and the userdata is gone. */
@@ -81,6 +83,13 @@ struct ls_wait {
   uint64_t limit; /* LS_WAIT_BODY */
 };
 
+/* C code that sends the content of the response piece by piece, one at a time. */
+struct ls_feed {
+  /* The client has taken what was sent, or has left, or the call has ended: which of them is for the feed to find out, in
+   * the drain that follows. */
+  void (*go_on)(struct ls_feed *feed);
+};
+
 /* ---- calls ---- */
 
 enum ls_body_use { LS_BODY_UNUSED, LS_BODY_WHOLE, LS_BODY_CHUNKS };
@@ -97,8 +106,9 @@ struct ls_call {
   struct ls_list waits;
   struct ls_wait wait; /* the first one needs no memory of its own */
   bool wait_used;
-  unsigned wait_count; /* not freed yet: the call is not pooled before */
-  struct ls_buf body;  /* collected for req:body() */
+  unsigned wait_count;  /* not freed yet: the call is not pooled before */
+  struct ls_feed *feed; /* who else sends raises meanwhile; NULL */
+  struct ls_buf body;   /* collected for req:body() */
   enum ls_body_use body_use;
   int body_ref;      /* the whole body as a string */
   int close_ref;     /* a table of functions */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "bind/http/impl.h"
+#include "bind/http/precondition.h"
 #include "bind/http/send_file.h"
 #include "server/response.h"
 
@@ -265,6 +266,11 @@ static int push_drained(lua_State *L, struct ls_op *op) {
 static const struct ls_op_type write_type = {
     .name = "res:write", .push = push_drained, .cancel = ls_wait_cancel, .free = ls_wait_free};
 
+static void check_no_feed(lua_State *L, const struct ls_call *call) {
+  if (call->feed != NULL)
+    luaL_error(L, "res:send_file is sending the response");
+}
+
 /* res:write(chunk [, callback]) -> true; or nil, "closed", "ECLOSED"
  * Async. Sends a piece of the body, after the head where that has not been sent; waits while the client does not take
  * what was written before. The result does not say that the client has it. Raises after the end, and for more than
@@ -276,6 +282,7 @@ static int l_write(lua_State *L) {
   struct ls_slice chunk = check_slice(L, 2);
   if (call->gone)
     return push_closed(L);
+  check_no_feed(L, call);
   int status = ls_response_write(call->request, chunk.ptr, chunk.len);
   bool misused = status < 0 && status != LS_ECLOSED;
   if (misused || (status != 1 && !lua_isfunction(L, 3)))
@@ -304,6 +311,7 @@ static int l_finish(lua_State *L) {
   struct ls_slice chunk = has_chunk ? check_slice(L, 2) : ls_slice("", 0);
   if (call->gone)
     return push_closed(L);
+  check_no_feed(L, call);
   if (has_chunk && !is_head_sent(call))
     return answer(L, call, chunk);
   int status = has_chunk ? ls_response_write(call->request, chunk.ptr, chunk.len) : 0;
@@ -454,6 +462,7 @@ int ls_http_make_response_type(lua_State *L) {
       {"json", NULL, l_json},
       {"redirect", NULL, l_redirect},
       {"send_file", NULL, ls_http_l_send_file},
+      {"precondition", NULL, ls_http_l_precondition},
       {"later", NULL, l_later},
       {NULL, NULL, NULL},
   };

@@ -1,170 +1,220 @@
 /* SPDX-License-Identifier: MIT */
 #include "bind/http/send_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/error.h"
-#include "bind/http/impl.h"
-#include "loop/work.h"
+#include "bind/http/file_answer.h"
+#include "http/disposition.h"
+#include "http/negotiate.h"
+#include "http/parser.h"
 #include "script/options.h"
 #include "script/runtime.h"
 #include "server/response.h"
 
-/* The file is read whole, so it should not be larger than what a process likes to hold for a client. */
-#define MAX_BYTES (UINT64_C(64) * 1024 * 1024)
-
-/* An operation of its own and no wait of the call: a job on the pool may outlive it. */
-struct send_file {
-  struct ls_op op;
-  struct ls_work work;
-  struct ls_file_read read;
-  struct ls_http_module *module;
-  struct ls_call *call;
-  uint64_t generation;
-  const char *type; /* Content-Type; behind the path */
-  int status;
-  char path[];
-};
-
-static const char *type_of(const char *path) {
-  static const struct {
-    const char *extension, *type;
-  } types[] = {
-      {"html", "text/html; charset=utf-8"},
-      {"htm", "text/html; charset=utf-8"},
-      {"css", "text/css; charset=utf-8"},
-      {"js", "text/javascript; charset=utf-8"},
-      {"mjs", "text/javascript; charset=utf-8"},
-      {"json", "application/json"},
-      {"txt", "text/plain; charset=utf-8"},
-      {"md", "text/markdown; charset=utf-8"},
-      {"csv", "text/csv; charset=utf-8"},
-      {"xml", "application/xml"},
-      {"svg", "image/svg+xml"},
-      {"png", "image/png"},
-      {"jpg", "image/jpeg"},
-      {"jpeg", "image/jpeg"},
-      {"gif", "image/gif"},
-      {"webp", "image/webp"},
-      {"avif", "image/avif"},
-      {"ico", "image/x-icon"},
-      {"woff", "font/woff"},
-      {"woff2", "font/woff2"},
-      {"pdf", "application/pdf"},
-      {"zip", "application/zip"},
-      {"gz", "application/gzip"},
-      {"wasm", "application/wasm"},
-      {"mp3", "audio/mpeg"},
-      {"mp4", "video/mp4"},
-      {"webm", "video/webm"},
-  };
-  const char *name = strrchr(path, '/');
-  const char *dot = strrchr(name != NULL ? name : path, '.');
-  for (size_t i = 0; dot != NULL && i < sizeof types / sizeof *types; i++)
-    if (strcasecmp(dot + 1, types[i].extension) == 0)
-      return types[i].type;
-  return "application/octet-stream";
-}
+/* ---- the operation ---- */
 
 static int push_sent(lua_State *L, struct ls_op *op) {
-  struct send_file *file = ls_container_of(op, struct send_file, op);
-  struct ls_call *call = file->call;
-  if (file->status != 0) {
-    const char *failed = file->read.failed != NULL ? file->read.failed : "read";
-    return ls_push_failure(L, file->status, "%s '%s'", failed, file->path);
-  }
-  if (file->generation != call->generation || call->gone)
-    return ls_http_push_sent(L, LS_ECLOSED);
-  ls_http_default_type(L, call, file->type);
-  int result = ls_response_send(call->request, ls_slice(ls_buf_bytes(&file->read.bytes), file->read.bytes.len));
-  int results = ls_http_push_sent(L, result);
-  ls_call_on_finish(call);
-  ls_call_settle(call);
-  return results;
+  struct ls_file_answer *answer = ls_container_of(op, struct ls_file_answer, op);
+  if (answer->source.failed != NULL)
+    return ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, answer->options.path);
+  return ls_http_push_sent(L, answer->status);
 }
 
 static bool cancel_send_file(struct ls_op *op) {
-  struct send_file *file = ls_container_of(op, struct send_file, op);
-  return ls_work_cancel(&file->work);
+  return ls_file_feed_cancel(ls_container_of(op, struct ls_file_answer, op));
 }
 
 static void free_send_file(struct ls_op *op) {
-  struct send_file *file = ls_container_of(op, struct send_file, op);
-  ls_file_read_dispose(&file->read);
-  free(file);
+  struct ls_file_answer *answer = ls_container_of(op, struct ls_file_answer, op);
+  ls_file_feed_dispose(answer);
+  free(answer);
 }
 
 static const struct ls_op_type type = {
     .name = "res:send_file", .push = push_sent, .cancel = cancel_send_file, .free = free_send_file};
 
-static void run(struct ls_work *work) {
-  struct send_file *file = ls_container_of(work, struct send_file, work);
-  file->status = ls_file_read_blocking(&file->read);
+/* ---- options ---- */
+
+/* Options whose strings are Lua's still, or here. */
+struct draft {
+  struct ls_file_options options;
+  char etag[LS_ETAG_MAX], cache_control[40];
+};
+
+static const char *check_value(lua_State *L, const char *name, const char *value) {
+  if (value != NULL && !ls_field_value_is_valid(ls_slice_of(value)))
+    luaL_error(L, "res:send_file: the %s contains CR, LF, NUL or another control character", name);
+  return value;
 }
 
-static void on_read(struct ls_work *work) {
-  struct send_file *file = ls_container_of(work, struct send_file, work);
-  if (file->op.state != LS_OP_ORPHANED)
-    ls_file_learn(&file->module->files, &file->read);
-  ls_op_done(&file->op);
+/* An option that is true, false or a string, which goes to *text. Whether it is on. The table keeps the string. */
+static bool read_switch(lua_State *L, const char *name, bool fallback, const char **text) {
+  *text = NULL;
+  int kind = lua_istable(L, 3) ? lua_getfield(L, 3, name) : LUA_TNIL;
+  if (kind == LUA_TNIL)
+    return fallback;
+  if (kind == LUA_TSTRING)
+    *text = ls_option_string(L, 3, name, NULL);
+  else if (kind != LUA_TBOOLEAN)
+    luaL_error(L, "option '%s' must be true, false or a string, not a %s", name, luaL_typename(L, -1));
+  return lua_toboolean(L, -1);
 }
 
-/* content_type NULL: by the path. */
-static struct send_file *new_send_file(lua_State *L, struct ls_call *call, const char *path, const char *content_type) {
-  if (content_type == NULL)
-    content_type = type_of(path);
-  size_t size = strlen(path) + 1, type_size = strlen(content_type) + 1;
-  struct send_file *file = ls_op_alloc(L, sizeof *file + size + type_size);
-  memcpy(file->path, path, size);
-  file->type = memcpy(file->path + size, content_type, type_size);
-  file->call = call;
-  file->generation = call->generation;
-  file->module = call->module;
-  ls_file_read_init(&file->read, file->path, MAX_BYTES);
-  file->work.run = run;
-  file->work.done = on_read;
-  ls_op_init(L, &file->op, &type);
-  return file;
+static void read_etag(lua_State *L, struct draft *draft) {
+  const char *text;
+  draft->options.with_etag = read_switch(L, "etag", true, &text);
+  if (text == NULL)
+    return;
+  struct ls_slice etag = ls_http_check_etag(L, ls_slice_of(text), draft->etag);
+  draft->options.etag = etag.ptr;
+  if (etag.ptr == draft->etag)
+    draft->etag[etag.len] = '\0';
 }
 
-static void check_unanswered(lua_State *L, const struct ls_call *call) {
-  if (ls_response_is_begun(call->request) && !call->gone)
-    luaL_error(L, "the response has been sent already");
+static void read_cache_control(lua_State *L, struct draft *draft) {
+  const char *value = check_value(L, "cache_control", ls_option_string(L, 3, "cache_control", NULL));
+  lua_Integer max_age = ls_option_integer(L, 3, "max_age", 0, INT32_MAX, -1);
+  draft->options.cache_control = value;
+  if (max_age < 0)
+    return;
+  if (value != NULL)
+    luaL_error(L, "res:send_file: cache_control and max_age say the same: give one of them");
+  snprintf(draft->cache_control, sizeof draft->cache_control, "max-age=%lld", (long long)max_age);
+  draft->options.cache_control = draft->cache_control;
+}
+
+/* Leaves the value's memory on the stack. */
+static void read_attachment(lua_State *L, struct draft *draft) {
+  const char *name, *slash = strrchr(draft->options.path, '/');
+  if (!read_switch(L, "attachment", false, &name))
+    return;
+  if (name == NULL)
+    name = slash != NULL ? slash + 1 : draft->options.path;
+  size_t len = strlen(name);
+  char *value = lua_newuserdatauv(L, ls_disposition_max(len) + 1, 0);
+  value[ls_disposition_format(ls_slice(name, len), value)] = '\0';
+  draft->options.disposition = value;
+}
+
+static void read_options(lua_State *L, int index, struct draft *draft) {
+  static const char *const known[] = {"attachment",    "cache_control", "content_type",  "etag",
+                                      "last_modified", "max_age",       "precompressed", "ranges",
+                                      "root",          "status",        "symlinks",      NULL};
+  struct ls_file_options *options = &draft->options;
+  if (lua_istable(L, index) || !lua_isfunction(L, index))
+    ls_options_check(L, index, "res:send_file", known);
+  options->root = ls_option_string(L, index, "root", NULL);
+  options->content_type = check_value(L, "content_type", ls_option_string(L, index, "content_type", NULL));
+  options->status = (int)ls_option_integer(L, index, "status", 200, 599, 0);
+  options->follow = ls_option_boolean(L, index, "symlinks", false);
+  options->with_date = ls_option_boolean(L, index, "last_modified", true);
+  options->with_ranges = ls_option_boolean(L, index, "ranges", true);
+  options->precompressed = ls_option_boolean(L, index, "precompressed", false);
+  read_etag(L, draft);
+  read_cache_control(L, draft);
+  read_attachment(L, draft);
+}
+
+/* ---- coded forms ---- */
+
+/* The better one first. */
+static const struct {
+  const char *extension;
+  enum ls_coding coding;
+} codings[] = {{".br", LS_CODING_BROTLI}, {".gz", LS_CODING_GZIP}};
+
+/* Brings the files that would do into their order, with memory from *room. */
+static void list_candidates(struct ls_file_answer *answer, const struct ls_head *head, char *room) {
+  const char *path = answer->options.path;
+  for (size_t i = 0; answer->options.precompressed && i < sizeof codings / sizeof *codings; i++) {
+    if (ls_negotiate_coding(head, &codings[i].coding, 1) == LS_CODING_IDENTITY)
+      continue;
+    int len = sprintf(room, "%s%s", path, codings[i].extension);
+    answer->candidates[answer->candidate_count++] =
+        (struct ls_file_candidate){.path = room, .coding = ls_coding_name(codings[i].coding).ptr};
+    room += len + 1;
+  }
+  answer->candidates[answer->candidate_count++] = (struct ls_file_candidate){.path = path};
+}
+
+/* ---- res:send_file ---- */
+
+/* The text goes behind the struct: a job may need it when Lua has forgotten it. */
+static const char *keep(char **room, const char *text) {
+  if (text == NULL)
+    return NULL;
+  size_t size = strlen(text) + 1;
+  char *kept = memcpy(*room, text, size);
+  *room += size;
+  return kept;
+}
+
+static size_t size_of(const char *text) {
+  return text == NULL ? 0 : strlen(text) + 1;
+}
+
+static bool wants_first(const struct ls_head *head) {
+  return head->method == HTTP_GET && ls_head_get(head, LS_FIELD_RANGE).ptr == NULL &&
+         ls_head_get(head, LS_FIELD_IF_NONE_MATCH).ptr == NULL &&
+         ls_head_get(head, LS_FIELD_IF_MODIFIED_SINCE).ptr == NULL;
+}
+
+static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, const struct ls_file_options *options) {
+  const struct ls_head *head = &call->request->exchange.head;
+  size_t coded = options->precompressed ? 2 * (strlen(options->path) + sizeof ".br") : 0;
+  size_t size = size_of(options->path) + size_of(options->root) + size_of(options->content_type) +
+                size_of(options->cache_control) + size_of(options->disposition) + size_of(options->etag) + coded;
+  struct ls_file_answer *answer = ls_op_alloc(L, sizeof *answer + size);
+  char *room = answer->text;
+  answer->options = *options;
+  answer->options.path = keep(&room, options->path);
+  answer->options.root = keep(&room, options->root);
+  answer->options.content_type = keep(&room, options->content_type);
+  answer->options.cache_control = keep(&room, options->cache_control);
+  answer->options.disposition = keep(&room, options->disposition);
+  answer->options.etag = keep(&room, options->etag);
+  list_candidates(answer, head, room);
+  answer->first_wanted = wants_first(head);
+  answer->call = call;
+  answer->generation = call->generation;
+  answer->module = call->module;
+  ls_op_init(L, &answer->op, &type);
+  return answer;
 }
 
 /* res:send_file(path [, options] [, callback]) -> true; or nil, message, code
- * Async. Reads the file (on the pool where the disk would have to be waited for) and sends it as the whole answer.
- * options: content_type, in place of the one that goes with the file's extension; res:set("content-type") wins over
- * both.
- * When it fails (ENOENT, EACCES, EISDIR, ETOOBIG over 64 MiB; ECLOSED: the client has left) nothing is sent. The path is
- * taken as it is: a path from a request must be checked first. Raises when the response has been begun.
- *   if not res:send_file("public/index.html") then res:send(404, "not found") end */
+ * Async. A file of any size as the whole answer; returns when all of it has been handed to the connection. Says ETag,
+ * Last-Modified and Accept-Ranges, and answers conditional requests (304, 412; RFC 9110 13) and requests for ranges (206,
+ * 416; RFC 9110 14) by itself. What was set with res:set wins over all of these and over the options.
+ *   root           the folder that path is relative to and cannot leave: not by "..", a '/' in front or a symbolic link
+ *   symlinks       false  true: links may lead out of the root
+ *   content_type   in place of the one that goes with the path's extension
+ *   status         res.status; ranges are for 200 only, preconditions for 2xx
+ *   etag           true: by size, time and inode, weak while the file is fresh; a string; false: none
+ *   last_modified  true
+ *   ranges         true
+ *   cache_control  the field's value; or max_age, in seconds
+ *   attachment     false  true: to be saved, under its own name; a string: under this name
+ *   precompressed  false  true: path.br or path.gz in its place, where it is there and the client takes it
+ * Before anything is sent it fails with ENOENT, EACCES (also: it would leave the root), EISDIR, EINVAL (no regular file)
+ * and so on, and another answer can be given. If the file becomes shorter or unreadable while it is sent the connection is
+ * reset. nil, "closed", "ECLOSED": the client has left. Raises for other options and when the response has been begun.
+ *   if not res:send_file(req:decoded_path():sub(2), { root = "public" }) then res:send(404, "not found") end */
 int ls_http_l_send_file(lua_State *L) {
-  static const char *const known[] = {"content_type", NULL};
   int callback_index = lua_isfunction(L, 3) ? 3 : 4;
   ls_op_check(L, callback_index, "res:send_file");
   struct ls_call *call = ls_http_check(L, 1, ls_http_response_type);
+  lua_settop(L, callback_index);
+  struct draft draft = {.options = {0}};
   size_t len;
-  const char *path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, strlen(path) == len, 2, "a path has no NUL");
-  const char *content_type = NULL;
-  if (callback_index == 4) {
-    ls_options_check(L, 3, "res:send_file", known);
-    content_type = ls_option_string(L, 3, "content_type", NULL);
-  }
-  if (content_type != NULL && !ls_field_value_is_valid(ls_slice_of(content_type)))
-    return luaL_error(L, "res:send_file: the content_type contains CR, LF, NUL or another control character");
-  check_unanswered(L, call);
-  struct send_file *file = new_send_file(L, call, path, content_type);
-  file->status = ls_file_read_cached(&call->module->files, &file->read);
-  if (file->status == -EAGAIN) {
-    file->status = 0;
-    int status = ls_work_submit(call->module->rt->loop, &file->work, LS_LANE_FILE);
-    if (status == 0)
-      return ls_op_await(L, &file->op, callback_index);
-    file->status = status;
-  }
-  ls_op_done(&file->op);
-  return ls_op_await(L, &file->op, callback_index);
+  draft.options.path = luaL_checklstring(L, 2, &len);
+  luaL_argcheck(L, strlen(draft.options.path) == len, 2, "a path has no NUL");
+  read_options(L, 3, &draft);
+  if (ls_response_is_begun(call->request) && !call->gone)
+    luaL_error(L, "the response has been sent already");
+  struct ls_file_answer *answer = new_answer(L, call, &draft.options);
+  ls_file_feed_start(answer);
+  return ls_op_await(L, &answer->op, callback_index);
 }
