@@ -15,8 +15,9 @@ VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $
   $(error SANITIZE is address or thread)),release)
 BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
+MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
+.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
   lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -24,11 +25,14 @@ MAKEFLAGS += --no-builtin-rules
 
 Q := $(if $(V),,@)
 
-build: $(BIN)
+build: $(BIN) $(MODULES)
 
 # --- Packages --------------------------------------------------------------------------------------------------------
 
-PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev lua-busted libedit2
+PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
+  libssl-dev libcrypt-dev libargon2-dev \
+  lua-busted libedit2 brotli
+SPEC_PACKAGES := nginx haproxy openssl
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -36,13 +40,23 @@ pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
 
 # Lua is linked statically and its API exported (-E), so that C modules which require loads find it in the program and
-# no second Lua comes along. libuv and c-ares are static too: one file to install, and it starts a little faster.
+# no second Lua comes along. libuv, c-ares, zlib, brotli, argon2 and crypt are static too: one file to install, and it
+# starts a little faster. OpenSSL is the system's, which mends it when that is needed.
 LUA_PC := $(firstword $(foreach name,lua5.4 lua-5.4 lua54,$(if $(call pkg,--modversion $(name)),$(name))))
 LUA_A := $(firstword $(wildcard $(call LIB_DIR,$(LUA_PC))/liblua5.4.a))
 UV_VERSION := $(call pkg,--modversion libuv)
 UV_A := $(firstword $(wildcard $(addprefix $(call LIB_DIR,libuv)/,libuv_a.a libuv.a)))
 CARES_VERSION := $(call pkg,--modversion libcares)
 CARES_A := $(firstword $(wildcard $(call LIB_DIR,libcares)/libcares.a))
+Z_VERSION := $(call pkg,--modversion zlib)
+Z_A := $(firstword $(wildcard $(call LIB_DIR,zlib)/libz.a))
+BROTLI_VERSION := $(call pkg,--modversion libbrotlienc)
+SSL_VERSION := $(call pkg,--modversion libcrypto)
+ARGON2_VERSION := $(call pkg,--modversion libargon2)
+ARGON2_A := $(firstword $(wildcard $(call LIB_DIR,libargon2)/libargon2.a))
+CRYPT_VERSION := $(call pkg,--modversion libcrypt)
+CRYPT_A := $(firstword $(wildcard $(call LIB_DIR,libcrypt)/libcrypt.a))
+BROTLI_A := $(wildcard $(foreach name,enc dec common,$(call LIB_DIR,libbrotlienc)/libbrotli$(name).a))
 
 # llhttp is the system's library where there is one. Debian 12 has only the C sources, in the package node-llhttp, which
 # would bring Node along if it were installed: setup unpacks it below build/ instead.
@@ -51,6 +65,8 @@ LLHTTP_C := $(if $(LLHTTP_PC),,$(firstword $(wildcard $(addsuffix /llhttp/llhttp
 LLHTTP_SHARE := $(LLHTTP_C:/llhttp/llhttp.c=)
 
 MISSING := $(if $(LUA_PC),,liblua5.4-dev) $(if $(UV_VERSION),,libuv1-dev) $(if $(CARES_VERSION),,libc-ares-dev) \
+  $(if $(Z_VERSION),,zlib1g-dev) $(if $(BROTLI_VERSION),,libbrotli-dev) \
+  $(if $(SSL_VERSION),,libssl-dev) $(if $(ARGON2_VERSION),,libargon2-dev) $(if $(CRYPT_VERSION),,libcrypt-dev) \
   $(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp)
 
 # --- Flags -----------------------------------------------------------------------------------------------------------
@@ -66,14 +82,18 @@ MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
   $(call pkg,--cflags libllhttp))
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc $(call pkg,--cflags $(LUA_PC) libuv libcares) $(LLHTTP_FLAGS) $(CPPFLAGS)
+PKG_CFLAGS := $(call pkg,--cflags $(LUA_PC) libuv libcares zlib libbrotlienc libbrotlidec libcrypto libargon2 libcrypt)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude $(PKG_CFLAGS) $(LLHTTP_FLAGS) $(CPPFLAGS)
 ALL_CFLAGS := -std=c11 $(CFLAGS) $(HARDENING) $(MODE) -fvisibility=hidden $(WARNINGS)
 COMPILE = $(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c
 
 ALL_LDFLAGS := $(CFLAGS) $(MODE) -pie -Wl,-z,relro,-z,now -Wl,-E $(LDFLAGS)
+# $(call static,archives,packages): the static libraries, or what pkg-config says where there are none.
+static = $(if $(1),$(1) $(foreach file,$(notdir $(1)),-Xlinker --exclude-libs=$(file)),$(call pkg,--libs $(2)))
+CODING_LIBS := $(call static,$(Z_A),zlib) $(call static,$(BROTLI_A),libbrotlienc libbrotlidec)
 LIBS := $(if $(LUA_A),-Xlinker --whole-archive $(LUA_A) -Xlinker --no-whole-archive,$(call pkg,--libs $(LUA_PC))) \
-  $(if $(UV_A),$(UV_A) -Xlinker --exclude-libs=$(notdir $(UV_A)),$(call pkg,--libs libuv)) \
-  $(if $(CARES_A),$(CARES_A) -Xlinker --exclude-libs=$(notdir $(CARES_A)),$(call pkg,--libs libcares)) \
+  $(call static,$(UV_A),libuv) $(call static,$(CARES_A),libcares) $(CODING_LIBS) \
+  $(call static,$(ARGON2_A),libargon2) $(call static,$(CRYPT_A),libcrypt) $(call pkg,--libs libcrypto) \
   $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -lm -ldl
 
 # --- Build -----------------------------------------------------------------------------------------------------------
@@ -129,6 +149,12 @@ $(C_SPEC_BINS): $(BUILD)/%: $(BUILD)/%.o $(filter-out $(BUILD)/src/main.o,$(OBJE
 # Its allocations fail when it says so.
 $(BUILD)/spec/c/server/memory_test: ALL_LDFLAGS += -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 
+# A C module as anybody writes one: the interface, Lua's, and nothing of ours.
+$(MODULES): $(BUILD)/%.so: %.c include/luaserve.h Makefile $(if $(strip $(MISSING)),need)
+	@mkdir -p $(@D) && echo "module $@"
+	$(Q)$(CC) -Iinclude $(call pkg,--cflags $(LUA_PC)) -std=c11 $(CFLAGS) $(MODE) $(WARNINGS) -fPIC -fvisibility=hidden \
+	  -shared $(LDFLAGS) -o $@ $<
+
 need:
 	@echo "missing: $(MISSING:llhttp=llhttp (libllhttp-dev or the sources in node-llhttp))" >&2
 	@echo "'make setup' installs what is needed" >&2
@@ -169,6 +195,11 @@ endef
 setup:
 	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
 
+# What the specs put in front of luaserve. Debian starts the services of the first two when it installs them; the specs
+# do not need those, and start programs of their own.
+setup-specs:
+	$(call install,$(SPEC_PACKAGES))
+
 setup-lint:
 	$(call install,make $(LINT_PACKAGES))
 
@@ -182,10 +213,10 @@ run: setup
 	@$(MAKE) --no-print-directory build
 	./luaserve examples/hello.lua
 
-test: setup
+test: setup setup-specs
 	@$(MAKE) --no-print-directory specs
 
-asan: setup
+asan: setup setup-specs
 	@$(MAKE) --no-print-directory SANITIZE=address specs
 
 tsan: setup
@@ -202,11 +233,11 @@ endif
 # Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test.
 # ThreadSanitizer does not follow the longjmp of a yield: after some ten thousand awaits of one process its stack of calls
 # is full. So it gets the Lua specs of what runs on threads only, each in a process of its own.
-THREAD_SPECS = $(sort $(wildcard $(foreach name,dns dns_* fs fs_* runtime,spec/$(name)_spec.lua)))
+THREAD_SPECS = $(sort $(wildcard $(foreach name,crypto crypto_* dns dns_* fs fs_* native pool runtime shared,spec/$(name)_spec.lua)))
 LUA_SPECS := $(if $(filter thread,$(SANITIZE)),$(THREAD_SPECS),all)
 
 specs: export LUASERVE := $(abspath $(BIN))
-specs: $(BIN) $(C_SPEC_BINS)
+specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 	@failed=; for spec in $(C_SPEC_BINS); do \
 	  echo "$${spec#$(BUILD)/}"; \
 	  timeout --foreground 120 $(RUNNER) $$spec || { echo "FAILED $$spec (status $$?)"; failed=1; }; \
@@ -238,11 +269,12 @@ fuzzers: $(FUZZERS)
 $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h)
 	@mkdir -p $(@D) && echo "fuzzer $@"
 	$(Q)clang $(ALL_CPPFLAGS) -Ifuzz -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
-	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
+	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(CODING_LIBS) \
+	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
@@ -263,7 +295,7 @@ lint-rooms:
 lint-c: setup-lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppress='memleakOnRealloc:spec/*' --suppress=readdirCalled --library=posix \
-  -D_GNU_SOURCE -D__linux__ -Isrc -Ispec/c src spec/c
+  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples
 
 lint-lua: setup-lint
 	$(if $(LUA_ROOTS),luacheck --quiet $(LUA_ROOTS))
@@ -279,6 +311,7 @@ compile_commands.json: Makefile $(SOURCES) $(C_SPECS)
 
 install: build
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
+	install -D -m 644 include/luaserve.h $(DESTDIR)$(PREFIX)/include/luaserve.h
 
 clean:
 	rm -rf build/release build/asan build/tsan luaserve compile_commands.json
@@ -291,7 +324,7 @@ help:
 	@echo 'make run                set up, build, serve examples/hello.lua on http://127.0.0.1:8080'
 	@echo 'make test               set up, build, run every spec'
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
-	@echo 'make setup, setup-lint  only install the packages that are missing'
+	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='

@@ -175,7 +175,7 @@ describe("process.spawn", function()
       { "a name in env must be a string, not a number", "true", {}, { env = { "A=1" } } },
       { "option 'uid' must be from 0 to", "true", {}, { uid = -1 } },
       { "option 'timeout' must be seconds", "true", {}, { timeout = -1 } },
-      { "cwd must not have a NUL in it", "true", {}, { cwd = "/\0" } },
+      { "option 'cwd' must not have a NUL in it", "true", {}, { cwd = "/\0" } },
     }
     for _, case in ipairs(cases) do
       local ok, err = pcall(process.spawn, table.unpack(case, 2))

@@ -6,7 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "dns", "fs", "http", "json", "net", "process", "runtime", "task", "timer" }
+local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
+  "shared", "task", "timer" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -153,6 +154,17 @@ describe("lua/luaserve/types", function()
     check("luaserve.group", task.group())
     check("luaserve.semaphore", task.semaphore(1))
     check("luaserve.channel", task.channel())
+  end)
+
+  it("declares what crypto returns", function()
+    local crypto, keys = require "luaserve.crypto", require "spec.support.keys"
+    check("luaserve.dict", require "luaserve.shared".dict("types"))
+    check("luaserve.hasher", crypto.hasher("sha256"))
+    local key, certificate = crypto.generate_key("ed25519"), assert(crypto.certificate(keys.certificate))
+    check("luaserve.key", key)
+    check("luaserve.certificate", certificate)
+    for name in pairs(classes["luaserve.key"].fields) do assert.is_not_nil(key[name], name) end
+    for name in pairs(classes["luaserve.certificate"].fields) do assert.is_not_nil(certificate[name], name) end
   end)
 
   it("declares servers, requests and responses", function()

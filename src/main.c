@@ -13,8 +13,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/dict.h"
+#include "bind/listen.h"
 #include "bind/program.h"
 #include "loop/error.h"
+#include "loop/inherited.h"
 #include "loop/loop.h"
 #include "loop/work.h"
 #include "script/options.h"
@@ -39,6 +42,8 @@ static const char help[] = "luaserve " LS_VERSION
                            "\n"
                            "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
                            "      --host ADDRESS    address for a returned handler (127.0.0.1)\n"
+                           "      --listen PLACE    instead of these: HOST:PORT, [IPV6]:PORT, unix:PATH,\n"
+                           "                        fd:N, systemd, systemd:NAME; can be repeated\n"
                            "      --grace SECONDS   left to requests at SIGINT and SIGTERM (10)\n"
                            "      --globals=open    let requests assign globals (they are sealed)\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
@@ -48,10 +53,11 @@ static const char help[] = "luaserve " LS_VERSION
                            "\n"
                            "A script named -, or none and no terminal, is read from standard input.\n";
 
-enum { OPTION_HOST = 256, OPTION_GRACE, OPTION_GLOBALS, OPTION_POOL_THREADS };
+enum { OPTION_HOST = 256, OPTION_LISTEN, OPTION_GRACE, OPTION_GLOBALS, OPTION_POOL_THREADS };
 
 static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
                                              {"host", required_argument, NULL, OPTION_HOST},
+                                             {"listen", required_argument, NULL, OPTION_LISTEN},
                                              {"grace", required_argument, NULL, OPTION_GRACE},
                                              {"globals", required_argument, NULL, OPTION_GLOBALS},
                                              {"pool-threads", required_argument, NULL, OPTION_POOL_THREADS},
@@ -63,6 +69,7 @@ static const struct option long_options[] = {{"port", required_argument, NULL, '
 struct settings {
   struct ls_program program;
   unsigned pool_threads; /* 0: not given */
+  bool has_address;      /* --host or --port */
 };
 
 static int usage_error(void) {
@@ -71,8 +78,8 @@ static int usage_error(void) {
 }
 
 static int bad_option(char **argv) {
-  static const char *const names[] = {"--port",    "--host",    "--grace", "--globals", "--pool-threads",
-                                      "--execute", "--version", "--help",  NULL};
+  static const char *const names[] = {"--port",         "--host",    "--listen",  "--grace", "--globals",
+                                      "--pool-threads", "--execute", "--version", "--help",  NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
     char name[40];
@@ -101,6 +108,19 @@ static bool read_integer(const char *text, long min, long max, long *value) {
   return errno == 0 && end != text && *end == '\0' && *value >= min && *value <= max;
 }
 
+static int add_place(struct ls_program *program, const char *text) {
+  char host[LS_LISTEN_HOST_SIZE];
+  struct ls_listen_options place;
+  if (!ls_listen_parse(text, host, sizeof host, &place))
+    return 1 + bad_value("--listen", text, "HOST:PORT, [IPV6]:PORT, unix:PATH, fd:N or systemd[:NAME]");
+  if (program->listen_count == LS_PROGRAM_PLACES) {
+    fprintf(stderr, "luaserve: more than %d times '--listen'\n", LS_PROGRAM_PLACES);
+    return 1 + usage_error();
+  }
+  program->listen[program->listen_count++] = text;
+  return 0;
+}
+
 /* One option; 0, or the exit status + 1 with which to end. */
 static int take_option(struct settings *settings, int option, char **argv) {
   long value;
@@ -109,10 +129,14 @@ static int take_option(struct settings *settings, int option, char **argv) {
     if (!read_integer(optarg, 0, 65535, &value))
       return 1 + bad_value("--port", optarg, "a port from 0 to 65535");
     settings->program.port = (int)value;
+    settings->has_address = true;
     return 0;
   case OPTION_HOST:
     settings->program.host = optarg;
+    settings->has_address = true;
     return 0;
+  case OPTION_LISTEN:
+    return add_place(&settings->program, optarg);
   case OPTION_GRACE:
     if (!read_integer(optarg, 0, 86400, &value))
       return 1 + bad_value("--grace", optarg, "seconds from 0 to 86400");
@@ -156,6 +180,10 @@ static int read_arguments(struct settings *settings, int argc, char **argv) {
       return end;
   }
   struct ls_program *program = &settings->program;
+  if (settings->has_address && program->listen_count != 0) {
+    fprintf(stderr, "luaserve: either '--listen', or '--host' and '--port'\n");
+    return 1 + usage_error();
+  }
   char **rest = argv + optind;
   if (program->code == NULL) {
     if (*rest == NULL && isatty(STDIN_FILENO))
@@ -199,14 +227,17 @@ static int run_on_loop(struct ls_runtime *rt, struct ls_loop *loop, const struct
   return status;
 }
 
-static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool) {
+static int run(const struct settings *settings, struct ls_log *log, struct ls_pool *pool, struct ls_dicts *dicts,
+               struct ls_inherited *inherited) {
   struct ls_loop loop;
   struct ls_runtime rt;
-  if (log == NULL || pool == NULL)
+  if (log == NULL || pool == NULL || dicts == NULL)
     return fail(-ENOMEM);
   int code = ls_loop_init(&loop, pool, log);
   if (code != 0)
     return fail(code);
+  loop.inherited = inherited;
+  loop.dicts = dicts;
   unsigned threads = ls_pool_threads(pool);
   if (threads < POOL_DEFAULT)
     ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
@@ -257,10 +288,15 @@ int main(int argc, char **argv) {
     return end - 1;
   signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of the write */
   unsigned threads = size_pool(settings.pool_threads);
+  struct ls_inherited inherited;
+  ls_inherited_init(&inherited);
   struct ls_log *log = ls_log_new(STDERR_FILENO, LOG_BYTES);
   struct ls_pool *pool = ls_pool_new(threads);
-  int status = run(&settings, log, pool);
+  struct ls_dicts *dicts = ls_dicts_new();
+  int status = run(&settings, log, pool, dicts, &inherited);
+  ls_dicts_free(dicts);
   ls_pool_free(pool);
   ls_log_free(log);
+  ls_inherited_dispose(&inherited);
   return status;
 }

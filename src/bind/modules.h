@@ -8,15 +8,21 @@
 /* Registers all of them; none is opened before it is required. */
 void ls_modules_open(lua_State *L);
 
+/* The same for the Lua state of jobs: only those that need no loop; to require another one is an error that says so. */
+void ls_modules_open_in_job(lua_State *L);
+
 int luaopen_luaserve_core_mailbox(lua_State *L);
 int luaopen_luaserve_core_task(lua_State *L);
+int luaopen_luaserve_crypto(lua_State *L);
 int luaopen_luaserve_dns(lua_State *L);
 int luaopen_luaserve_fs(lua_State *L);
 int luaopen_luaserve_http(lua_State *L);
 int luaopen_luaserve_json(lua_State *L);
 int luaopen_luaserve_net(lua_State *L);
+int luaopen_luaserve_pool(lua_State *L);
 int luaopen_luaserve_process(lua_State *L);
 int luaopen_luaserve_runtime(lua_State *L);
+int luaopen_luaserve_shared(lua_State *L);
 int luaopen_luaserve_terminal(lua_State *L);
 int luaopen_luaserve_timer(lua_State *L);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/listen.h"
 #include "bind/modules.h"
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
@@ -84,6 +85,50 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
+/* server:listen(place), the server at its index. False: it failed, and the process will end. */
+static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place) {
+  lua_getfield(L, server, "listen");
+  lua_pushvalue(L, server);
+  ls_push_listen(L, place);
+  lua_call(L, 2, 2);
+  if (!lua_isnil(L, -2)) {
+    lua_pop(L, 2);
+    return true;
+  }
+  /* The world's fault, not the script's: no traceback helps. */
+  fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
+  ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
+  return false;
+}
+
+static bool listen_everywhere(lua_State *L, int server, const struct ls_program *program) {
+  struct ls_listen_options place = {.host = program->host, .port = program->port};
+  if (program->listen_count == 0)
+    return listen_at(L, server, &place);
+  for (unsigned i = 0; i < program->listen_count; i++) {
+    char host[LS_LISTEN_HOST_SIZE];
+    ls_listen_parse(program->listen[i], host, sizeof host, &place); /* as main has seen, it can be parsed */
+    if (!listen_at(L, server, &place))
+      return false;
+  }
+  return true;
+}
+
+/* The address at the top of the stack. */
+static void print_address(lua_State *L, const char *name) {
+  lua_getfield(L, -1, "host");
+  lua_getfield(L, -2, "port");
+  lua_getfield(L, -3, "path");
+  const char *host = lua_tostring(L, -3), *path = lua_tostring(L, -1);
+  if (path != NULL)
+    printf("luaserve: %s is served on unix:%s\n", name, path);
+  else
+    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
+                                     : "luaserve: %s is served on http://%s:%d\n",
+           name, host, (int)lua_tointeger(L, -2));
+  lua_pop(L, 3);
+}
+
 /* A script that returns a handler is served: create_server(handler):listen{host=, port=}. */
 static int serve(lua_State *L, const struct ls_program *program, int handler) {
   lua_getglobal(L, "require");
@@ -92,30 +137,19 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
   lua_getfield(L, -1, "create_server");
   lua_pushvalue(L, handler);
   lua_call(L, 1, 1);
-  lua_getfield(L, -1, "listen");
-  lua_pushvalue(L, -2);
-  lua_createtable(L, 0, 2);
-  lua_pushstring(L, program->host);
-  lua_setfield(L, -2, "host");
-  lua_pushinteger(L, program->port);
-  lua_setfield(L, -2, "port");
-  lua_call(L, 2, 2);
-  if (lua_isnil(L, -2)) {
-    /* The world's fault, not the script's: no traceback helps. */
-    fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
-    ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
+  int server = lua_gettop(L);
+  if (!listen_everywhere(L, server, program))
     return 0;
+  for (lua_Integer n = 1;; n++) {
+    lua_getfield(L, server, "address");
+    lua_pushvalue(L, server);
+    lua_pushinteger(L, n);
+    lua_call(L, 2, 1);
+    if (lua_isnil(L, -1))
+      break;
+    print_address(L, program->file != NULL ? program->file : "the command line");
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
-  lua_getfield(L, -1, "address");
-  lua_insert(L, -2);
-  lua_call(L, 1, 1);
-  lua_getfield(L, -1, "host");
-  lua_getfield(L, -2, "port");
-  const char *host = lua_tostring(L, -2);
-  const char *format = strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
-                                                 : "luaserve: %s is served on http://%s:%d\n";
-  printf(format, program->file != NULL ? program->file : "the command line", host, (int)lua_tointeger(L, -1));
   fflush(stdout);
   return 0;
 }

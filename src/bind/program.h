@@ -8,12 +8,16 @@
 
 struct ls_runtime;
 
+#define LS_PROGRAM_PLACES 16
+
 struct ls_program {
-  const char *file;   /* the script; "-": standard input; NULL: code or module */
-  const char *code;   /* of -e; NULL: none */
-  const char *module; /* an embedded module to require and call, for "luaserve test"; NULL: none */
-  char **args;        /* NULL-terminated: what follows the script */
-  const char *host;   /* where a returned handler is served */
+  const char *file;                      /* the script; "-": standard input; NULL: code or module */
+  const char *code;                      /* of -e; NULL: none */
+  const char *module;                    /* an embedded module to require and call, for "luaserve test"; NULL: none */
+  char **args;                           /* NULL-terminated: what follows the script */
+  const char *listen[LS_PROGRAM_PLACES]; /* where a returned handler is served, as ls_listen_parse takes it */
+  unsigned listen_count;
+  const char *host; /* where there is none: there */
   int port;
   uint64_t grace_ms; /* how long SIGINT and SIGTERM leave to what is under way */
   bool open_globals; /* never seal */

@@ -7,8 +7,8 @@
 #include <uv.h>
 
 #include "bind/modules.h"
+#include "bind/pool/pool.h"
 #include "loop/loop.h"
-#include "loop/work.h"
 #include "script/alloc.h"
 
 struct handle_count {
@@ -59,33 +59,6 @@ static void push_tasks(lua_State *L, const struct ls_runtime *rt) {
   set_integer(L, "idle", rt->idle_count);
 }
 
-static void push_lane(lua_State *L, struct ls_pool *pool, enum ls_lane lane) {
-  struct ls_lane_stats stats;
-  ls_pool_stats(pool, lane, &stats);
-  lua_createtable(L, 0, 6);
-  set_integer(L, "cap", stats.cap);
-  set_integer(L, "queued", stats.queued);
-  set_integer(L, "running", stats.running);
-  set_integer(L, "done", (lua_Integer)stats.done);
-  lua_pushnumber(L, (lua_Number)stats.wait_ns_total / 1e9);
-  lua_setfield(L, -2, "wait_total");
-  lua_pushnumber(L, (lua_Number)stats.wait_ns_max / 1e9);
-  lua_setfield(L, -2, "wait_max");
-}
-
-static void push_pool(lua_State *L, struct ls_pool *pool) {
-  static const char *const names[LS_LANES] = {
-      [LS_LANE_FILE] = "files", [LS_LANE_DNS] = "dns", [LS_LANE_HASH] = "hashing", [LS_LANE_USER] = "user"};
-  lua_createtable(L, 0, 2);
-  set_integer(L, "threads", ls_pool_threads(pool));
-  lua_createtable(L, 0, LS_LANES);
-  for (int lane = 0; lane < LS_LANES; lane++) {
-    push_lane(L, pool, (enum ls_lane)lane);
-    lua_setfield(L, -2, names[lane]);
-  }
-  lua_setfield(L, -2, "lanes");
-}
-
 /* runtime.stats() -> {handles =, tasks =, operations =, timers =, memory =, pool =, task_errors =}
  * What is open, running and waiting right now; docs/api/runtime.md has every field. The pool is the process's, all else
  * this runtime's. Takes time in proportion to what it counts.
@@ -102,7 +75,7 @@ static int l_stats(lua_State *L) {
   lua_createtable(L, 0, 1);
   set_integer(L, "lua", (lua_Integer)ls_alloc_used(rt->alloc));
   lua_setfield(L, -2, "memory");
-  push_pool(L, rt->loop->pool);
+  ls_pool_push_stats(L, rt->loop->pool);
   lua_setfield(L, -2, "pool");
   set_integer(L, "task_errors", (lua_Integer)rt->task_errors);
   return 1;

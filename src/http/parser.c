@@ -126,36 +126,10 @@ static bool is_target_byte(unsigned char c) {
   return c > 0x20 && c < 0x7f && c != '#';
 }
 
-/* reg-name or IPv4: unreserved, sub-delims and '%'. */
-static bool is_host_byte(unsigned char c) {
-  static const uint64_t bits[2] = {0x2bff7ff200000000u, 0x47fffffe87fffffeu};
-  return c < 128 && (bits[c >> 6] >> (c & 63) & 1) != 0;
-}
-
-/* uri-host [":" port]; an IP literal stands in brackets. May be empty (RFC 9112 3.2). */
-static bool is_host(struct ls_slice host) {
-  size_t i = 0;
-  if (host.len != 0 && host.ptr[0] == '[') {
-    for (i = 1; i < host.len && host.ptr[i] != ']'; i++)
-      if (host.ptr[i] != ':' && !is_host_byte((unsigned char)host.ptr[i]))
-        return false;
-    if (i++ == host.len)
-      return false;
-  } else {
-    while (i < host.len && is_host_byte((unsigned char)host.ptr[i]))
-      i++;
-  }
-  if (i < host.len && host.ptr[i++] != ':')
-    return false;
-  while (i < host.len && host.ptr[i] >= '0' && host.ptr[i] <= '9')
-    i++;
-  return i == host.len;
-}
-
 /* Only the path is looked at: percent signs in a query are the handler's. */
 static int check_target_parts(struct ls_parser *parser, const struct ls_head *head, struct ls_slice target) {
   struct ls_url url;
-  bool malformed = ls_url_split(target, &url) != 0 || !is_host(url.authority);
+  bool malformed = ls_url_split(target, &url) != 0 || !ls_url_is_host(url.authority);
   if (url.authority.len != 0 && url.authority.ptr[0] == ':') /* RFC 9110 4.2.1: never without a host */
     malformed = true;
   if (malformed || (target.ptr[0] == '*' && head->method != HTTP_OPTIONS))
@@ -269,7 +243,7 @@ static int check_meaning(struct ls_parser *parser, struct ls_head *head, const s
   struct ls_slice value = ls_slice(head->base + field->value, field->value_len);
   switch (field->id) {
   case LS_FIELD_HOST:
-    if (seen->hosts++ != 0 || !is_host(value))
+    if (seen->hosts++ != 0 || !ls_url_is_host(value))
       return fail(parser, 400, seen->hosts > 1 ? "more than one Host" : "malformed Host");
     return 0;
   case LS_FIELD_CONTENT_LENGTH:

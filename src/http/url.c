@@ -61,6 +61,31 @@ int ls_url_split(struct ls_slice target, struct ls_url *url) {
   return target.len == 1 ? 0 : LS_EPROTO;
 }
 
+/* reg-name or IPv4: unreserved, sub-delims and '%'. */
+static bool is_host_byte(unsigned char c) {
+  static const uint64_t bits[2] = {0x2bff7ff200000000u, 0x47fffffe87fffffeu};
+  return c < 128 && (bits[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+bool ls_url_is_host(struct ls_slice host) {
+  size_t i = 0;
+  if (host.len != 0 && host.ptr[0] == '[') {
+    for (i = 1; i < host.len && host.ptr[i] != ']'; i++)
+      if (host.ptr[i] != ':' && !is_host_byte((unsigned char)host.ptr[i]))
+        return false;
+    if (i++ == host.len)
+      return false;
+  } else {
+    while (i < host.len && is_host_byte((unsigned char)host.ptr[i]))
+      i++;
+  }
+  if (i < host.len && host.ptr[i++] != ':')
+    return false;
+  while (i < host.len && host.ptr[i] >= '0' && host.ptr[i] <= '9')
+    i++;
+  return i == host.len;
+}
+
 bool ls_url_is_normal(struct ls_slice path) {
   if (find(path, '%') < path.len)
     return false;

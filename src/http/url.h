@@ -19,6 +19,9 @@ struct ls_url {
 /* Takes apart what ls_head_url gives. 0, or LS_EPROTO where it is none of /path, *, scheme://authority/path. */
 int ls_url_split(struct ls_slice target, struct ls_url *url);
 
+/* uri-host [":" port], as in Host and in authorities; an IP literal stands in brackets. May be empty (RFC 9112 3.2). */
+bool ls_url_is_host(struct ls_slice host);
+
 /* Whether ls_url_normalise would change or refuse nothing; cheap. False may mean no more than that it has to look. */
 bool ls_url_is_normal(struct ls_slice path);
 

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "loop/inherited.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
 
@@ -159,7 +160,7 @@ static int open_address(const struct sockaddr *address, socklen_t len, const str
   if (rc == 0 && address->sa_family != AF_UNIX && options->reuse_port)
     rc = set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (rc == 0 && address->sa_family == AF_INET6)
-    rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options->ipv6_only);
   if (rc == 0 && bind(fd, address, len) != 0)
     rc = -errno;
   /* Before it listens: until then nobody gets in whom the umask would have let in. */
@@ -183,7 +184,7 @@ static int open_any(struct ls_listener *listener, const struct ls_listen_options
   struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)};
   listener->family = AF_INET6;
   int fd = open_address((struct sockaddr *)&six, sizeof six, options);
-  if (!is_unavailable(fd))
+  if (!is_unavailable(fd) || options->ipv6_only)
     return fd;
   listener->family = AF_INET;
   return open_address((struct sockaddr *)&four, sizeof four, options);
@@ -285,7 +286,21 @@ static void release(struct ls_listener *listener) {
   listener->reserve = -1;
 }
 
+static int open_inherited(struct ls_listener *listener, int fd) {
+  int rc = ls_inherited_adopt(fd, &listener->family);
+  return rc == 0 ? fd : rc;
+}
+
+static int open_systemd(struct ls_loop *loop, struct ls_listener *listener, const char *name) {
+  int fd = loop->inherited == NULL ? -ENOENT : ls_inherited_take(loop->inherited, name);
+  return fd < 0 ? fd : open_inherited(listener, fd);
+}
+
 static int open_listener(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
+  if (options->systemd)
+    return open_systemd(loop, listener, options->systemd_name);
+  if (options->has_fd)
+    return open_inherited(listener, options->fd);
   if (options->path != NULL)
     return open_path(listener, options);
   if (options->port < 0 || options->port > UINT16_MAX)
@@ -305,6 +320,8 @@ int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const 
   listener->fd = open_listener(loop, listener, options);
   int rc = listener->fd < 0 ? listener->fd : uv_poll_init(&loop->uv, &listener->poll, listener->fd);
   if (rc != 0) {
+    if (options->has_fd)
+      listener->fd = -1; /* the caller's */
     release(listener);
     return rc;
   }
@@ -359,14 +376,26 @@ void ls_listener_set_ref(struct ls_listener *listener, bool ref) {
     uv_unref((uv_handle_t *)&listener->poll);
 }
 
+/* An abstract name begins with NUL, which is written "@" as a rule. */
+static int path_text(const struct sockaddr_un *address, char *text, size_t size, int *port) {
+  const char *path = address->sun_path;
+  int max = sizeof address->sun_path;
+  *port = 0;
+  int len = *path != '\0' || path[1] == '\0' ? snprintf(text, size, "%.*s", max, path)
+                                             : snprintf(text, size, "@%.*s", max - 1, path + 1);
+  return (size_t)len < size ? 0 : -ENOSPC;
+}
+
 int ls_listener_address(const struct ls_listener *listener, char *text, size_t size, int *port) {
   if (listener->unlink_path != NULL) {
     *port = 0;
     return (size_t)snprintf(text, size, "%s", listener->unlink_path) < size ? 0 : -ENOSPC;
   }
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {0};
   socklen_t len = sizeof address;
   if (getsockname(listener->fd, (struct sockaddr *)&address, &len) != 0)
     return -errno;
+  if (listener->family == AF_UNIX)
+    return path_text((const struct sockaddr_un *)&address, text, size, port);
   return ls_address_text((struct sockaddr *)&address, text, size, port);
 }

@@ -27,7 +27,7 @@ struct ls_listener {
   bool closing;
   unsigned open_handles; /* poll and retry, until both have closed */
   uint64_t accepted, refused;
-  char *unlink_path; /* a unix socket's file, absolute; owned */
+  char *unlink_path; /* a unix socket's file that we have made, absolute; owned */
   dev_t unlink_dev;  /* which file it was: removed at close only while the path still leads to it */
   ino_t unlink_ino;
   /* A connected, non-blocking, close-on-exec descriptor, now the callee's. Called once for each; the loop drains after
@@ -44,11 +44,18 @@ struct ls_listen_options {
   const char *path; /* a unix socket instead; a stale file of a socket nobody listens on is replaced */
   int backlog;      /* 0: SOMAXCONN */
   mode_t mode;      /* permissions of a unix socket's file; 0: what the umask leaves */
-  bool reuse_port;
+  bool reuse_port;  /* SO_REUSEPORT: several processes listen on the port, and the kernel spreads connections */
+  bool ipv6_only;   /* no IPv4 on an IPv6 address; as host NULL: IPv6 only */
+  bool has_fd;      /* fd instead: a socket that listens already. The listener's once it has started */
+  int fd;
+  bool systemd;             /* instead: the first socket that systemd has passed and nobody has taken */
+  const char *systemd_name; /* of this name; NULL: any */
 };
 
 /* Opens, binds, listens and starts accepting. on_* are set by the caller before. 0, or a negative code: nothing is
  * left open, no event comes. -EADDRINUSE: also when the path is a file that is no socket, or somebody listens on it.
+ * Of an fd: what ls_inherited_adopt says, -EEXIST: it is listened on already; it is the caller's still. Of systemd:
+ * -ENOENT: none is left.
  * For start-up only: a host that is a name is looked up on this thread, which may block. */
 int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options);
 

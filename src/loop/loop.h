@@ -22,6 +22,8 @@
 #define LS_LOOP_READ_BUFFER 65536
 #define LS_LOOP_READ_MUCH (4 * LS_LOOP_READ_BUFFER)
 
+struct ls_inherited;
+struct ls_dicts;
 struct ls_pool;
 struct ls_work_inbox;
 
@@ -42,9 +44,11 @@ static inline bool ls_ready_is_queued(const struct ls_ready *ready) {
 
 struct ls_loop {
   uv_loop_t uv;
-  struct ls_pool *pool;        /* the process's, not owned */
-  struct ls_log *log;          /* the process's, not owned */
-  struct ls_work_inbox *inbox; /* where finished jobs arrive */
+  struct ls_pool *pool;           /* the process's, not owned */
+  struct ls_log *log;             /* the process's, not owned */
+  struct ls_dicts *dicts;         /* the process's, not owned; set after ls_loop_init. NULL: none */
+  struct ls_inherited *inherited; /* the process's, not owned; set after ls_loop_init. NULL: nothing was passed */
+  struct ls_work_inbox *inbox;    /* where finished jobs arrive */
   struct ls_list ready;
   struct ls_list ticks;
   struct ls_list flushes;

@@ -23,6 +23,9 @@
 
 enum { THREADS_MAX = 1024 }; /* libuv's own limit */
 
+#define SLOW_NS ((uint64_t)LS_WORK_SLOW_MS * 1000000)
+#define WARN_NS ((uint64_t)60 * 1000000000)
+
 enum state { IDLE, QUEUED, RUNNING, FINISHED };
 
 struct lane {
@@ -37,6 +40,7 @@ struct ls_pool {
   unsigned threads;
   unsigned runners; /* started, and not at their end */
   unsigned running; /* jobs that run: one for each runner that has begun */
+  uint64_t warned;  /* when the log was told last that jobs wait long, ns; 0: never */
   struct lane lanes[LS_LANES];
 };
 
@@ -68,6 +72,12 @@ static void set_caps(struct ls_pool *pool) {
   pool->lanes[LS_LANE_DNS].stats.cap = (share + 2) / 3;
   pool->lanes[LS_LANE_USER].stats.cap = (share + 1) / 3;
   pool->lanes[LS_LANE_HASH].stats.cap = share / 3;
+}
+
+const char *ls_lane_name(enum ls_lane lane) {
+  static const char *const names[LS_LANES] = {
+      [LS_LANE_FILE] = "files", [LS_LANE_DNS] = "dns", [LS_LANE_HASH] = "hashing", [LS_LANE_USER] = "user"};
+  return names[lane];
 }
 
 struct ls_pool *ls_pool_new(unsigned threads) {
@@ -168,11 +178,25 @@ static void unqueue(struct ls_pool *pool, struct ls_work *work, enum state state
   work->loop->inbox->queued--;
 }
 
+/* The log only appends to a ring, so this may hold up the mutex. */
+static void warn_of_wait(struct ls_pool *pool, const struct ls_work *work, uint64_t now) {
+  uint64_t waited = now - work->queued_at;
+  if (waited < SLOW_NS || (pool->warned != 0 && now - pool->warned < WARN_NS))
+    return;
+  pool->warned = now;
+  ls_log_write(work->loop->log, LS_LOG_WARN,
+               "jobs wait for a thread of the pool: %.1f s in the lane '%s', which may use %u of %u threads; "
+               "--pool-threads gives it more",
+               (double)waited / 1e9, ls_lane_name(work->lane), pool->lanes[work->lane].stats.cap, pool->threads);
+}
+
 static void begin_job(struct ls_pool *pool, struct ls_work *work) {
   unqueue(pool, work, RUNNING);
   struct ls_lane_stats *stats = &pool->lanes[work->lane].stats;
-  uint64_t waited = uv_hrtime() - work->queued_at;
+  uint64_t now = uv_hrtime(), waited = now - work->queued_at;
+  warn_of_wait(pool, work, now);
   stats->wait_ns_total += waited;
+  ls_histogram_add(&stats->waits, waited);
   if (waited > stats->wait_ns_max)
     stats->wait_ns_max = waited;
   stats->running++;
@@ -403,6 +427,7 @@ int ls_work_submit(struct ls_loop *loop, struct ls_work *work, enum ls_lane lane
   work->queued_at = uv_hrtime(); /* under the mutex, so that a lane's order is the order of times */
   ls_list_push(&pool->lanes[lane].jobs, &work->link);
   pool->lanes[lane].stats.queued++;
+  warn_of_wait(pool, ls_container_of(pool->lanes[lane].jobs.next, struct ls_work, link), work->queued_at);
   inbox->queued++;
   pthread_mutex_unlock(&pool->mutex);
 

@@ -12,7 +12,9 @@
  *
  * Caps for T threads: files T; DNS, user and hashing jobs T - 1 together, a third each (what is left over goes to DNS,
  * then to user jobs), so a thread is left for files: T = 4 gives 1, 1, 1 and T = 8 gives 3, 2, 2. Below four threads
- * each has 1 all the same, and they can hold up files. */
+ * each has 1 all the same, and they can hold up files.
+ *
+ * Where jobs wait for more than LS_WORK_SLOW_MS the log says so, once a minute. */
 #ifndef LS_LOOP_WORK_H
 #define LS_LOOP_WORK_H
 
@@ -20,12 +22,18 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/histogram.h"
 #include "base/list.h"
+
+#define LS_WORK_SLOW_MS 1000 /* of waiting, after which the log says so */
 
 struct ls_loop;
 struct ls_pool;
 
 enum ls_lane { LS_LANE_FILE, LS_LANE_DNS, LS_LANE_HASH, LS_LANE_USER, LS_LANES };
+
+/* "files", "dns", "hashing", "user" */
+const char *ls_lane_name(enum ls_lane lane);
 
 /* One job. Its owner embeds it, and may not free it between submit and done (or a cancel that returned true). */
 struct ls_work {
@@ -42,6 +50,7 @@ struct ls_lane_stats {
   unsigned cap, queued, running;
   uint64_t done;
   uint64_t wait_ns_total, wait_ns_max; /* time from submit to start */
+  struct ls_histogram waits;
 };
 
 /* The pool of the process. threads: the size libuv's pool has (UV_THREADPOOL_SIZE). NULL: out of memory. */

@@ -3,6 +3,7 @@
  * test suite holds. */
 #include <lauxlib.h>
 
+#include "script/interrupt.h"
 #include "script/runtime.h"
 #include "script/task.h"
 #include "script/transparent.h"
@@ -40,6 +41,12 @@ static bool is_outermost(lua_State *L, lua_State *co) {
   return co == rt->L || (rt->running != NULL && co == rt->running->co);
 }
 
+/* L is what runs from here on. An interrupt stops only that one, so one that has come is passed on. */
+static void switch_to(struct ls_runtime *rt, lua_State *L) {
+  rt->current = L;
+  ls_interrupt_check(L, rt);
+}
+
 /* One step of co: starts, goes on after a yield of its own, or after an await. On FAILED one message is on L. */
 static int step(lua_State *L, lua_State *co, int arguments) {
   struct ls_runtime *rt = ls_runtime_of(L);
@@ -47,7 +54,9 @@ static int step(lua_State *L, lua_State *co, int arguments) {
   if (outer_block == NULL && !lua_isyieldable(L))
     rt->cannot_await = L;
   int results;
+  switch_to(rt, co);
   int status = lua_resume(co, L, arguments, &results);
+  switch_to(rt, L);
   rt->cannot_await = outer_block;
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_xmove(co, L, 1);
@@ -123,7 +132,10 @@ static int k_wrapped(lua_State *L, int status, lua_KContext entry);
 static int raise_from(lua_State *L, lua_State *co, lua_KContext entry) {
   int status = lua_status(co);
   if (status != LUA_OK && status != LUA_YIELD) {
+    struct ls_runtime *rt = ls_runtime_of(L);
+    switch_to(rt, co);
     status = lua_resetthread(co);
+    switch_to(rt, L);
     lua_xmove(co, L, 1);
   }
   if (was_cancelled(L, entry))
@@ -228,7 +240,9 @@ static int l_close(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
   lua_State *outer_block = rt->cannot_await;
   rt->cannot_await = L; /* variables closed here cannot wait */
+  switch_to(rt, co);
   int result = lua_resetthread(co);
+  switch_to(rt, L);
   rt->cannot_await = outer_block;
   if (was_cancelled(L, entry))
     return ls_task_raise_cancel(L);

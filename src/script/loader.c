@@ -40,14 +40,23 @@ static void get_preload(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
 }
 
-void ls_loader_open(lua_State *L) {
+static void add_embedded(lua_State *L, const struct ls_embedded *module) {
   get_preload(L);
-  for (size_t i = 0; i < ls_embedded_count; i++) {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)&ls_embedded_modules[i]);
-    lua_pushcclosure(L, l_load, 1);
-    lua_setfield(L, -2, ls_embedded_modules[i].name);
-  }
+  lua_pushlightuserdata(L, (void *)(uintptr_t)module);
+  lua_pushcclosure(L, l_load, 1);
+  lua_setfield(L, -2, module->name);
   lua_pop(L, 1);
+}
+
+void ls_loader_open(lua_State *L) {
+  for (size_t i = 0; i < ls_embedded_count; i++)
+    add_embedded(L, &ls_embedded_modules[i]);
+}
+
+void ls_loader_add_embedded(lua_State *L, const char *name) {
+  for (size_t i = 0; i < ls_embedded_count; i++)
+    if (strcmp(ls_embedded_modules[i].name, name) == 0)
+      add_embedded(L, &ls_embedded_modules[i]);
 }
 
 /* Upvalues: the open function, the module's value once there is one. */

@@ -13,4 +13,7 @@ void ls_loader_open(lua_State *L);
  * the same module again, because its types and state are the runtime's. */
 void ls_loader_add(lua_State *L, const char *name, lua_CFunction open);
 
+/* Registers one of the embedded modules alone, in a state that ls_loader_open has not filled. */
+void ls_loader_add_embedded(lua_State *L, const char *name);
+
 #endif

@@ -78,8 +78,19 @@ static int raise_cannot_await(lua_State *L, const char *name) {
                     lua_tostring(L, -1));
 }
 
+bool ls_op_can_start(lua_State *L, int callback_index) {
+  const struct ls_runtime *rt = ls_runtime_of(L);
+  if (rt->loop == NULL || rt->exiting)
+    return false;
+  if (callback_index != 0 && !lua_isnoneornil(L, callback_index))
+    return lua_isfunction(L, callback_index);
+  return ls_op_can_await(L) && !(rt->running->cancelled && rt->running->shield == 0);
+}
+
 void ls_op_check(lua_State *L, int callback_index, const char *name) {
   struct ls_runtime *rt = ls_runtime_of(L);
+  if (rt->loop == NULL)
+    luaL_error(L, "%s cannot be used in a job of the pool", name);
   if (rt->exiting)
     luaL_error(L, "%s cannot start: the program is ending", name);
   if (callback_index != 0 && !lua_isnoneornil(L, callback_index)) {

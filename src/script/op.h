@@ -69,6 +69,9 @@ void ls_op_done(struct ls_op *op);
  * (finalizers run then) nothing can be waited for, nor called back. */
 void ls_op_check(lua_State *L, int callback_index, const char *name);
 
+/* Whether ls_op_check would not raise. */
+bool ls_op_can_start(lua_State *L, int callback_index);
+
 /* Whether an await is possible here. */
 bool ls_op_can_await(lua_State *L);
 

@@ -135,26 +135,22 @@ uint64_t ls_option_seconds(lua_State *L, int index, const char *name, uint64_t f
   return value;
 }
 
-const char *ls_option_string(lua_State *L, int index, const char *name, const char *fallback) {
-  const char *value = fallback;
+struct ls_slice ls_option_bytes(lua_State *L, int index, const char *name) {
+  struct ls_slice bytes = {0};
   int type = get(L, index, name);
   if (type != LUA_TNIL && type != LUA_TSTRING)
     luaL_error(L, "option '%s' must be a string, not a %s", name, luaL_typename(L, -1));
   if (type == LUA_TSTRING)
-    value = lua_tostring(L, -1);
+    bytes.ptr = lua_tolstring(L, -1, &bytes.len);
   lua_pop(L, 1);
-  return value;
+  return bytes;
 }
 
-const char *ls_option_text(lua_State *L, int index, const char *name, const char *fallback) {
-  const char *text = ls_option_string(L, index, name, NULL);
-  if (text == NULL)
-    return fallback;
-  lua_getfield(L, index, name);
-  if (strlen(text) != lua_rawlen(L, -1))
+const char *ls_option_string(lua_State *L, int index, const char *name, const char *fallback) {
+  struct ls_slice bytes = ls_option_bytes(L, index, name);
+  if (bytes.ptr != NULL && strlen(bytes.ptr) != bytes.len)
     luaL_error(L, "option '%s' must not have a NUL in it", name);
-  lua_pop(L, 1);
-  return text;
+  return bytes.ptr != NULL ? bytes.ptr : fallback;
 }
 
 uint64_t ls_check_seconds(lua_State *L, int index, uint64_t min_ns) {

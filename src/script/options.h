@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 /* Raises unless index is none, nil or a table whose keys are all known. */
 void ls_options_check(lua_State *L, int index, const char *what, const char *const *known);
 
@@ -25,10 +27,10 @@ lua_Integer ls_option_integer(lua_State *L, int index, const char *name, lua_Int
                               lua_Integer fallback);
 /* Seconds (fractions allowed) as milliseconds, rounded up; false is 0: none. */
 uint64_t ls_option_seconds(lua_State *L, int index, const char *name, uint64_t fallback_ms);
-/* The string, which lives as long as the table holds it; NULL when absent. */
+/* The string, which lives as long as the table holds it; NULL when absent. Raises for one with a NUL in it. */
 const char *ls_option_string(lua_State *L, int index, const char *name, const char *fallback);
-/* The same for what C reads to its first NUL: raises for a string with one in it. */
-const char *ls_option_text(lua_State *L, int index, const char *name, const char *fallback);
+/* The same of any bytes. ptr NULL when absent. */
+struct ls_slice ls_option_bytes(lua_State *L, int index, const char *name);
 
 /* Seconds at stack index as nanoseconds. Raises for NaN, negative or over 2^31-1 ms (24.8 days). At least min_ns. */
 uint64_t ls_check_seconds(lua_State *L, int index, uint64_t min_ns);

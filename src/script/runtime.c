@@ -18,6 +18,8 @@
 
 static int l_panic(lua_State *L) {
   const char *text = lua_tostring(L, -1);
+  if (ls_runtime_of(L)->loop == NULL)
+    return 0;
   ls_log_write(ls_runtime_of(L)->loop->log, LS_LOG_ERROR, "panic: an error outside any protected call: %s",
                text != NULL ? text : "(not a string)");
   ls_log_flush(ls_runtime_of(L)->loop->log, 1000);
@@ -33,7 +35,7 @@ static int l_open(lua_State *L) {
   return 0;
 }
 
-int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop) {
+static int init(struct ls_runtime *rt, struct ls_loop *loop, lua_CFunction open) {
   *rt = (struct ls_runtime){.loop = loop};
   ls_list_init(&rt->idle_tasks);
   ls_list_init(&rt->live_tasks);
@@ -50,11 +52,20 @@ int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop) {
   }
   *(struct ls_runtime **)lua_getextraspace(rt->L) = rt;
   lua_atpanic(rt->L, l_panic);
-  lua_pushcfunction(rt->L, l_open);
+  rt->current = rt->L;
+  lua_pushcfunction(rt->L, open);
   if (lua_pcall(rt->L, 0, 0, 0) == LUA_OK)
     return 0;
   ls_runtime_dispose(rt);
   return -ENOMEM;
+}
+
+int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop) {
+  return init(rt, loop, l_open);
+}
+
+int ls_runtime_init_detached(struct ls_runtime *rt, lua_CFunction open) {
+  return init(rt, NULL, open);
 }
 
 /* What a live task waits for, or was just given, is let go of; jobs that cannot be stopped free themselves later. */

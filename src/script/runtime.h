@@ -12,17 +12,20 @@
 #include "script/seal.h"
 
 struct ls_alloc;
+struct ls_interrupt;
 struct ls_loop;
 struct ls_process;
 struct ls_shutdown;
 struct ls_task;
 
 struct ls_runtime {
-  struct ls_loop *loop; /* not owned */
+  struct ls_loop *loop; /* not owned; NULL: nothing can wait here (a job of the pool) */
   struct ls_alloc *alloc;
-  lua_State *L;              /* the main state; Lua code runs in tasks, never in it */
-  struct ls_task *running;   /* whose coroutine (or an inner one of it) runs now; NULL between resumes */
-  struct ls_list idle_tasks; /* pooled, waiting for work */
+  lua_State *L;                /* the main state; Lua code runs in tasks, never in it */
+  struct ls_task *running;     /* whose coroutine (or an inner one of it) runs now; NULL between resumes */
+  lua_State *volatile current; /* the innermost coroutine that runs now, for a signal handler; stale between resumes */
+  struct ls_interrupt *interrupt; /* by which another thread can stop what runs now; NULL: none does */
+  struct ls_list idle_tasks;      /* pooled, waiting for work */
   unsigned idle_count;
   struct ls_list live_tasks;
   struct ls_list loads;        /* modules that are being loaded */
@@ -43,6 +46,10 @@ struct ls_runtime {
 /* A runtime with the standard libraries, the replaced ones, and the loader of embedded modules. Bindings are added by
  * bind/modules.c. 0 or a negative code. */
 int ls_runtime_init(struct ls_runtime *rt, struct ls_loop *loop);
+
+/* A runtime without a loop, where nothing can wait: code runs in its main state, as the task that the caller provides in
+ * rt->running. open is called protected, with L alone, and fills the state. 0 or a negative code. */
+int ls_runtime_init_detached(struct ls_runtime *rt, lua_CFunction open);
 
 /* Cancels what is left, closes the main chunk's <close> variables and the Lua state, frees. Handles that Lua owned are
  * closing afterwards: run the loop's disposal next. rt itself must outlive that, because orphaned operations end there. */

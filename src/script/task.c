@@ -100,7 +100,7 @@ static void on_member_cancel(struct ls_member *member) {
 /* ---- errors ---- */
 
 /* The last lines, of the C functions below every task's own, say nothing. */
-static void push_traceback(lua_State *L) {
+void ls_task_push_traceback(lua_State *L) {
   static const char base[] = "\n\t[C]: in ?";
   size_t len;
   luaL_traceback(L, L, NULL, 1);
@@ -111,12 +111,13 @@ static void push_traceback(lua_State *L) {
     lua_pushlstring(L, text, len);
   else
     lua_pushnil(L); /* only the heading is left */
+  lua_remove(L, -2);
 }
 
 /* Keeps the error value as it is and its traceback beside it, so that a joiner gets the one and the log both. */
 static int l_traceback(lua_State *L) {
   if (!ls_task_is_cancellation(L, 1)) {
-    push_traceback(L);
+    ls_task_push_traceback(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, ls_runtime_of(L)->running);
   }
   lua_settop(L, 1);
@@ -407,7 +408,10 @@ static void step(struct ls_task *task, lua_State *from) {
   task->started = true;
   rt->running = task;
   int results;
+  lua_State *outer = rt->current;
+  rt->current = task->co;
   int status = lua_resume(task->co, from, arguments, &results);
+  rt->current = outer;
   rt->running = NULL;
   if (status == LUA_YIELD && !task->ended)
     return;

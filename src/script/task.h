@@ -106,6 +106,9 @@ void ls_task_push_locals(lua_State *L, struct ls_scope *scope);
  * object whose __tostring fails is named by its type. */
 const char *ls_task_push_error(struct ls_task *task, lua_State *L);
 
+/* Pushes the traceback of L, without the C functions that are below all of it, or nil where nothing else is there. */
+void ls_task_push_traceback(lua_State *L);
+
 /* Whether the value at index is a cancellation. */
 bool ls_task_is_cancellation(lua_State *L, int index);
 

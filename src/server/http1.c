@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "server/content.h"
 #include "server/handler.h"
+#include "server/proxied.h"
+#include "server/response.h"
 #include "server/state.h"
 
 #define FLUSH_TURNS 8
@@ -39,14 +42,34 @@ static uint64_t choose_body_limit(struct ls_exchange *exchange) {
   return ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
 }
 
+/* A coding of its body that is not taken: says which are (RFC 9110 15.5.16). */
+static void refuse_coding(struct ls_request *request) {
+  static const char text[] = "415 Unsupported Media Type: the content coding of the request body\n";
+  struct ls_headers *headers = &request->headers;
+  request->status = 415;
+  if (ls_headers_set(headers, ls_slice_of("Content-Type"), ls_slice_of("text/plain; charset=utf-8")) != 0 ||
+      ls_headers_set(headers, ls_slice_of("Accept-Encoding"), ls_slice_of("gzip, deflate, br")) != 0 ||
+      ls_response_send(request, ls_slice_of(text)) < 0)
+    ls_response_abort(request);
+}
+
 static void on_request(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  int status = ls_content_begin(request);
+  if (status != 0) {
+    if (status == 415)
+      refuse_coding(request);
+    else
+      ls_response_abort(request);
+    return;
+  }
   request->held = true;
   request->server->handler->on_request(request->server, request);
 }
 
 static void on_body(struct ls_exchange *exchange) {
   struct ls_request *request = of_exchange(exchange);
+  ls_content_renew(request);
   if (request->held)
     request->server->handler->on_body(request);
 }
@@ -255,6 +278,8 @@ static void on_read(struct ls_stream *stream, const char *bytes, size_t len) {
   struct ls_http1 *http1 = of_stream(stream);
   if (http1->closing)
     return;
+  if (http1->proxy_awaited && !ls_proxied_take(http1, &bytes, &len))
+    return;
   ls_server_refresh_date(http1->server);
   if (ls_conn_feed(&http1->conn, bytes, len) != 0)
     ls_http1_drop(http1, true);
@@ -312,6 +337,7 @@ static void on_closed(struct ls_stream *stream) {
   struct ls_server *server = http1->server;
   ls_list_remove(&http1->link);
   server->connection_count--;
+  free(http1->proxy);
   if (server->idle_connection_count < LS_SERVER_POOLED && !server->closing) {
     ls_list_push_front(&server->idle_connections, &http1->link);
     server->idle_connection_count++;
@@ -357,6 +383,8 @@ int ls_http1_open(struct ls_server *server, int fd, int family) {
     ls_conn_dispose(&http1->conn);
     return status;
   }
+  if (server->options.proxy_protocol != 0 && !ls_proxied_begin(http1))
+    return 0;
   if (follow_reading(http1))
     follow_deadline(http1);
   return 0;

@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "http/conn.h"
+#include "http/proxy_header.h"
 #include "loop/deadlines.h"
 #include "loop/loop.h"
 #include "loop/stream.h"
@@ -26,11 +27,13 @@ struct ls_http1 {
   struct ls_ready flush;
   struct ls_list link; /* in server->connections, or pooled */
   struct ls_server *server;
-  size_t writing;       /* bytes of the write under way that the machine was not told of yet */
-  uint32_t armed_epoch; /* of the machine's deadline that is armed */
-  uint8_t armed;        /* its kind, or LS_DEADLINE_WATCH */
-  bool ended;           /* the client has sent its FIN */
-  bool lingering;       /* we have sent ours */
+  struct ls_proxy_header *proxy; /* owned; NULL: the option proxy_protocol is off */
+  size_t writing;                /* bytes of the write under way that the machine was not told of yet */
+  uint32_t armed_epoch;          /* of the machine's deadline that is armed */
+  uint8_t armed;                 /* its kind, or LS_DEADLINE_WATCH */
+  bool proxy_awaited;            /* that header is not complete */
+  bool ended;                    /* the client has sent its FIN */
+  bool lingering;                /* we have sent ours */
   bool closing;
 };
 

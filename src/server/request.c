@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "server/content.h"
 #include "server/response.h"
 #include "server/state.h"
 
@@ -35,12 +36,13 @@ struct ls_request *ls_request_take(struct ls_server *server, struct ls_http1 *ht
 /* Back to the pool, once neither the connection nor the handler needs it. */
 static void recycle(struct ls_request *request) {
   struct ls_server *server = request->server;
+  ls_content_dispose(request);
   ls_exchange_clear(&request->exchange);
   ls_headers_clear(&request->headers);
   ls_headers_clear(&request->trailers);
   request->status = 200;
   request->user = NULL;
-  request->peer_known = false;
+  request->origin.peer_known = request->origin.proxied = request->origin.tls = request->origin.read = false;
   request->generation++;
   if (server->idle_request_count >= LS_SERVER_POOLED) {
     ls_request_free(request);
@@ -52,10 +54,11 @@ static void recycle(struct ls_request *request) {
 
 void ls_request_detach(struct ls_request *request) {
   if (request->held) {
-    ls_request_learn_peer(request);
+    ls_origin_learn_peer(request);
     if (ls_head_keep(&request->exchange.head) != 0) /* the read buffer, where it may still be, is the next one's */
       ls_head_clear(&request->exchange.head);
   }
+  ls_encode_drop(request);
   request->http1 = NULL;
 }
 
@@ -69,7 +72,7 @@ void ls_request_release(struct ls_request *request) {
   request->held = false;
   if (request->http1 == NULL)
     recycle(request);
-  else if (request->exchange.response_state != LS_RESPONSE_FINISHED)
+  else if (!ls_response_is_finished(request))
     ls_response_abort(request);
 }
 
@@ -80,11 +83,4 @@ void ls_request_touch(struct ls_request *request) {
 
 bool ls_request_is_open(const struct ls_request *request) {
   return request->http1 != NULL;
-}
-
-bool ls_request_learn_peer(struct ls_request *request) {
-  if (!request->peer_known && request->http1 != NULL)
-    request->peer_known =
-        ls_stream_peer(&request->http1->stream, request->peer, sizeof request->peer, &request->peer_port) == 0;
-  return request->peer_known;
 }

@@ -4,14 +4,16 @@
 #ifndef LS_SERVER_REQUEST_H
 #define LS_SERVER_REQUEST_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
 #include "http/conn.h"
 #include "http/headers.h"
+#include "server/origin.h"
 
+struct ls_decode;
+struct ls_encode;
 struct ls_server;
 struct ls_http1;
 
@@ -19,29 +21,26 @@ struct ls_request {
   struct ls_exchange exchange;
   struct ls_list link; /* in the server's pool or its list of requests under way */
   struct ls_server *server;
-  struct ls_http1 *http1;      /* NULL once the connection is done with it */
-  uint64_t generation;         /* bumped when it goes back to the pool */
-  bool held;                   /* by the handler */
-  struct ls_headers headers;   /* of the response */
-  struct ls_headers trailers;  /* of the response */
-  int status;                  /* of the response, before it is sent; 200 */
-  void *user;                  /* the handler's */
-  char peer[INET6_ADDRSTRLEN]; /* once asked for, or when the connection went before the handler had ended */
-  int peer_port;
-  bool peer_known;
+  struct ls_http1 *http1;     /* NULL once the connection is done with it */
+  uint64_t generation;        /* bumped when it goes back to the pool */
+  bool held;                  /* by the handler */
+  struct ls_headers headers;  /* of the response */
+  struct ls_headers trailers; /* of the response */
+  struct ls_decode *decode;   /* of a body that came coded: content.c's; NULL: none */
+  struct ls_encode *encode;   /* the content coding of the response; NULL: none */
+  int status;                 /* of the response, before it is sent; 200 */
+  void *user;                 /* the handler's */
+  struct ls_origin origin;    /* of the client; see there */
 };
 
 /* The handler is done with it: back to the pool once the connection is done too. A response not finished by now is
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
 
-/* After ls_exchange_want_body and _take_content: what follows (100 Continue, reading on) happens in the flush. */
+/* After ls_exchange_want_body: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);
 
 /* Whether the client is still there to be answered. */
 bool ls_request_is_open(const struct ls_request *request);
-
-/* Makes peer and peer_port known ("" and 0 for a unix socket). false: the client has left before anybody asked. */
-bool ls_request_learn_peer(struct ls_request *request);
 
 #endif

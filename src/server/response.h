@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* response: answering a request. Everything here schedules the connection's flush, so that what was said in one drain
+/* response: answering a request, with the content coding that the client and the server's options ask for. Everything here schedules the connection's flush, so that what was said in one drain
  * leaves in one write. */
 #ifndef LS_SERVER_RESPONSE_H
 #define LS_SERVER_RESPONSE_H
@@ -8,7 +8,18 @@
 #include <stdint.h>
 
 #include "base/slice.h"
+#include "server/encode.h"
 #include "server/request.h"
+
+/* Whether the head has been given: status and fields cannot change any more. */
+static inline bool ls_response_is_begun(const struct ls_request *request) {
+  return request->exchange.response_state != LS_RESPONSE_NONE;
+}
+
+/* Whether the end has been given. Some of the response may still have to be encoded, or to leave. */
+static inline bool ls_response_is_finished(const struct ls_request *request) {
+  return request->exchange.response_state == LS_RESPONSE_FINISHED || ls_encode_is_finished(request);
+}
 
 /* The head, with request->status and request->headers. length as for ls_exchange_respond. Same results. */
 int ls_response_begin(struct ls_request *request, int64_t length);

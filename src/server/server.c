@@ -33,6 +33,7 @@ void ls_server_options_init(struct ls_server_options *options) {
       .write_timeout = 30000,
       .min_body_rate = 100,
   };
+  ls_encode_options_init(&options->encode);
 }
 
 static void init_classes(struct ls_server *server) {
@@ -169,6 +170,10 @@ int ls_server_address(const struct ls_server *server, unsigned n, char *text, si
   return ls_listener_address(&server->listeners[n]->listener, text, size, port);
 }
 
+bool ls_server_is_unix(const struct ls_server *server, unsigned n) {
+  return server->listeners[n]->listener.family == AF_UNIX;
+}
+
 void ls_server_set_ref(struct ls_server *server, bool ref) {
   server->unref = !ref;
   if (server->closing)
@@ -242,6 +247,7 @@ void ls_server_free(struct ls_server *server) {
     free(ls_container_of(link, struct ls_http1, link));
   for (unsigned i = 0; i < server->listener_count; i++)
     free(server->listeners[i]);
+  ls_encode_pool_dispose(&server->encodes);
   ls_buf_pool_dispose(&server->bufs);
   free(server);
 }

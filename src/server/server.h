@@ -7,11 +7,14 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/cidr.h"
 #include "base/list.h"
 #include "http/conn.h"
+#include "http/forwarded.h"
 #include "loop/deadlines.h"
 #include "loop/listener.h"
 #include "server/body_rules.h"
+#include "server/encode.h"
 #include "server/handler.h"
 
 struct ls_server_options {
@@ -20,7 +23,12 @@ struct ls_server_options {
   uint32_t min_body_rate;   /* bytes a second, over each body_timeout; 0: one byte in that time is enough */
   uint32_t max_connections; /* 0: none; over it a connection is answered 503 and closed */
   int backlog;
+  struct ls_encode_options encode;
+  bool decompress;                 /* bodies of requests that are coded are decoded */
   struct ls_body_rules body_rules; /* the caller's memory: it must outlive the server */
+  struct ls_cidr_set trust_proxy;  /* same: whose word on clients is believed */
+  enum ls_forwarded_fields trust_fields;
+  uint8_t proxy_protocol; /* LS_PROXY_V1 and _V2, with one of which each connection has to begin; 0: none does */
 };
 
 /* The defaults of the documented table. */
@@ -38,6 +46,8 @@ struct ls_loop *ls_server_loop(const struct ls_server *server);
 int ls_server_listen(struct ls_server *server, const struct ls_listen_options *options);
 /* Of the n-th listener, as ls_listener_address tells it; -ENOENT past the last, or when the server is closing. */
 int ls_server_address(const struct ls_server *server, unsigned n, char *text, size_t size, int *port);
+/* Whether the n-th listener is a unix socket; n is less than their number. */
+bool ls_server_is_unix(const struct ls_server *server, unsigned n);
 unsigned ls_server_connections(const struct ls_server *server);
 void ls_server_set_ref(struct ls_server *server, bool ref);
 

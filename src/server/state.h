@@ -5,7 +5,9 @@
 
 #include "http/date.h"
 #include "loop/timer.h"
+#include "server/encode.h"
 #include "server/http1.h"
+#include "server/proxied.h"
 #include "server/request.h"
 #include "server/server.h"
 
@@ -37,7 +39,9 @@ struct ls_server {
   struct ls_list idle_requests; /* the same of requests */
   unsigned idle_request_count;
   struct ls_buf_pool bufs;
+  struct ls_encode_pool encodes;
   struct ls_date_cache date;
+  struct ls_proxied_log proxied_log;
 
   struct ls_deadlines deadlines;
   struct ls_deadline_class classes[LS_DEADLINE_KINDS + 1];

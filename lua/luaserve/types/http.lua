@@ -6,12 +6,20 @@
 local http = {}
 
 ---Times are seconds, false or 0: none. Sizes are bytes.
+---@class luaserve.http.compress
+---@field encodings? ("br"|"gzip"|"deflate")[] in the order the server likes them; default all three, in this order
+---@field min_size? integer bytes; default 1024
+---@field level? integer of gzip and deflate, 1 to 9; default 4
+---@field quality? integer of br, 0 to 11; default 3
+
 ---@class luaserve.http.options
 ---@field header_timeout? number|false for a whole request head; default 10
 ---@field body_timeout? number|false between two reads of a body; default 30
 ---@field min_body_rate? integer bytes a second over each body_timeout; default 100
 ---@field stream_body? table<string, integer|false> other limits than max_body, by path: "/up", "PUT /files/*"
 ---@field allow_trace? boolean default false
+---@field compress? boolean|luaserve.http.compress default false
+---@field decompress? boolean default false
 ---@field keep_alive_timeout? number|false between requests; default 15
 ---@field write_timeout? number|false between two writes that made progress; default 30
 ---@field handler_timeout? number|false for the handler and what it started; default false
@@ -22,6 +30,9 @@ local http = {}
 ---@field max_requests? integer of a connection; default 0: no limit
 ---@field max_connections? integer default 0: no limit
 ---@field backlog? integer default 0: what the system allows
+---@field trust_proxy? false|string|string[] proxies whose word on clients is believed: addresses, ranges, "loopback", "private", "unix"
+---@field trust_fields? "forwarded"|"x-forwarded" of both kinds of fields, believe only this
+---@field proxy_protocol? boolean|"v1"|"v2" connections have to begin with a PROXY header
 ---@field cancel_on_close? boolean cancels the handler when its client leaves
 
 ---@class luaserve.http.listen_options
@@ -29,7 +40,11 @@ local http = {}
 ---@field port? integer 0: a free one
 ---@field path? string a unix socket, instead of host and port
 ---@field mode? integer permissions of the file of path
+---@field fd? integer a socket that listens already
+---@field systemd? boolean|string true: all sockets that systemd has passed; or the name of some
 ---@field backlog? integer
+---@field reuse_port? boolean other processes may listen on the port too
+---@field ipv6_only? boolean no IPv4 on an IPv6 address
 
 ---@alias luaserve.http.handler fun(req: luaserve.request, res: luaserve.response)
 
@@ -58,9 +73,10 @@ function server:listen(where) end
 ---@overload fun(self: luaserve.server, callback: fun(message?: string, done: true)): luaserve.operation
 function server:close(grace, callback) end
 
----Where it listens; nil before listen and after close.
+---Where it listens; nil past the last address, before listen and after close.
+---@param n? integer which of several addresses; default 1
 ---@return luaserve.net.address?
-function server:address() end
+function server:address(n) end
 
 ---Open connections, idle ones too.
 ---@return integer
@@ -81,12 +97,14 @@ function server:unref() end
 ---@field path string without the query and dot segments; not decoded
 ---@field query table<string, string> decoded; of a repeated name the first
 ---@field headers table<string, string> names in any case; repeated fields joined
----@field scheme "http"
----@field secure boolean
+---@field scheme "http"|"https"
+---@field secure boolean whether the client came over TLS, to a trusted proxy
 ---@field host? string what the client says: "example.org:8080"
 ---@field version "1.0"|"1.1"
----@field remote_address? string "" for a unix socket; nil: it had left before anybody asked
+---@field remote_address? string of the client; "" for a unix socket; nil: not known
 ---@field remote_port? integer
+---@field peer_address? string of the other end of the connection, the nearest proxy where there is one
+---@field peer_port? integer
 ---@field params table what a router has matched; can be set
 ---@field locals table for values of your own
 local request = {}

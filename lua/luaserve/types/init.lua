@@ -4,13 +4,17 @@
 
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
+---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
 ---@field http luaserve.http
 ---@field json luaserve.json
+---@field jwt luaserve.jwt
 ---@field net luaserve.net
+---@field pool luaserve.pool
 ---@field process luaserve.process
 ---@field runtime luaserve.runtime
+---@field shared luaserve.shared
 ---@field task luaserve.task_module
 ---@field timer luaserve.timer_module
 local luaserve = {}

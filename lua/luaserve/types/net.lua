@@ -25,7 +25,11 @@ local net = {}
 ---@field port? integer 0: a free one
 ---@field path? string a unix socket, instead of host and port
 ---@field mode? integer permissions of the unix socket's file
+---@field fd? integer a socket that listens already
+---@field systemd? boolean|string true: the first socket that systemd has passed; or its name
 ---@field backlog? integer
+---@field reuse_port? boolean other processes may listen on the port too
+---@field ipv6_only? boolean no IPv4 on an IPv6 address
 ---@field max_connections? integer
 
 ---@class luaserve.net.udp_options

@@ -14,27 +14,13 @@ local runtime = {}
 ---@field live integer begun or about to, and not ended
 ---@field idle integer coroutines kept for the next tasks
 
----@class luaserve.runtime.lane
----@field cap integer jobs that may run at once
----@field queued integer
----@field running integer
----@field done integer since the start
----@field wait_total number seconds that all jobs together have waited for a thread
----@field wait_max number seconds, the longest of them
-
----@class luaserve.runtime.lanes
----@field files luaserve.runtime.lane
----@field dns luaserve.runtime.lane
----@field hashing luaserve.runtime.lane
----@field user luaserve.runtime.lane
-
 ---@class luaserve.runtime.stats
 ---@field handles luaserve.runtime.handles
 ---@field tasks luaserve.runtime.tasks
 ---@field operations integer what will call a callback
 ---@field timers integer points in time that something waits for
 ---@field memory { lua: integer } bytes
----@field pool { threads: integer, lanes: luaserve.runtime.lanes } the process's
+---@field pool luaserve.pool.stats the process's
 ---@field task_errors integer since the start, of tasks that nobody joined
 
 ---What is open, running and waiting right now.

@@ -46,8 +46,10 @@ void *__wrap_realloc(void *memory, size_t size) {
 
 /* What the clients of all rounds share. */
 static struct {
-  int succeeding; /* allocations before the one that fails */
-  bool all;       /* and all after it */
+  void (*adjust)(struct ls_server_options *options);
+  const char *prefix; /* what a connection has to begin with */
+  int succeeding;     /* allocations before the one that fails */
+  bool all;           /* and all after it */
   const char *bytes;
   size_t len;
   bool failed; /* one did */
@@ -97,6 +99,7 @@ static void client_meets_failures(struct fixture *f) {
   close(fd);
   call(f, disarm);
   fd = dial(f);
+  say(fd, round_of.prefix);
   say(fd, GET("/hello"));
   CHECK(strcmp(read_response(fd, text, sizeof text), "hello") == 0);
   close(fd);
@@ -108,7 +111,7 @@ static void fail_each(const char *bytes, size_t len, bool all) {
   round_of.all = all;
   round_of.succeeding = 0;
   do {
-    with_server(client_meets_failures, NULL);
+    with_server(client_meets_failures, round_of.adjust);
     round_of.succeeding++;
   } while (round_of.failed);
   CHECK(round_of.succeeding > 3); /* some did fail */
@@ -146,11 +149,25 @@ static void survives_failures_of_large_ones(void) {
   free(bytes);
 }
 
+#define PROXY "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+
+static void want_proxy_header(struct ls_server_options *options) {
+  options->proxy_protocol = LS_PROXY_V1;
+}
+
+static void survives_failures_of_a_proxied_request(void) {
+  round_of.adjust = want_proxy_header;
+  round_of.prefix = PROXY;
+  test_of(PROXY GET("/hello"));
+}
+
 int main(void) {
   signal(SIGPIPE, SIG_IGN);
+  round_of.prefix = "";
   RUN(survives_failures_of_a_request);
   RUN(survives_failures_of_a_pipeline);
   RUN(survives_failures_of_a_refusal);
   RUN(survives_failures_of_large_ones);
+  RUN(survives_failures_of_a_proxied_request);
   return 0;
 }

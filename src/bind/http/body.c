@@ -4,6 +4,7 @@
 #include "bind/http/impl.h"
 #include "bind/http/query.h"
 #include "http/head.h"
+#include "server/content.h"
 
 /* ---- whole ---- */
 
@@ -139,16 +140,16 @@ static int push_chunk(lua_State *L, struct ls_op *op) {
   struct ls_call *call = wait->call;
   int status = call->request == NULL ? LS_ECLOSED : 0;
   if (status == 0) {
-    struct ls_exchange *exchange = &call->request->exchange;
-    struct ls_slice content = ls_exchange_content(exchange);
+    struct ls_request *request = call->request;
+    struct ls_slice content = ls_content_next(request);
     if (content.len > 0) {
       lua_pushlstring(L, content.ptr, content.len);
-      ls_call_take_content(call, content.len);
+      ls_content_take(request, content.len);
       return 1;
     }
-    if (exchange->body_state == LS_BODY_FAILED)
-      status = exchange->body_error;
-    else if (exchange->body_state == LS_BODY_READING)
+    if (ls_content_state(request) == LS_BODY_FAILED)
+      status = ls_content_error(request);
+    else if (ls_content_state(request) == LS_BODY_READING)
       status = LS_ECLOSED;
   }
   if (status == 0) {
@@ -175,10 +176,9 @@ static int l_next_chunk(lua_State *L) {
   struct ls_call *call = ls_http_check(L, lua_upvalueindex(1), ls_http_request_type);
   if (is_waited_for(call))
     return luaL_error(L, "another task waits for the next chunk of this body");
-  struct ls_exchange *exchange = &call->request->exchange;
   struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_CHUNK, &chunk_type);
   ls_call_want_body(call);
-  if (ls_exchange_content_len(exchange) == 0 && ls_call_awaits_body(call))
+  if (ls_content_next(call->request).len == 0 && ls_call_awaits_body(call))
     ls_list_push(&call->waits, &wait->link);
   else
     ls_op_done(&wait->op);

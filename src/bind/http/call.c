@@ -9,12 +9,13 @@
 #include "script/runtime.h"
 #include "script/seal.h"
 #include "script/task.h"
+#include "server/content.h"
 #include "server/response.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 static bool is_finished(const struct ls_call *call) {
-  return call->request->exchange.response_state == LS_RESPONSE_FINISHED;
+  return ls_response_is_finished(call->request);
 }
 
 void ls_call_describe(const struct ls_call *call, char *text, size_t size) {
@@ -93,30 +94,34 @@ static bool is_rejection(const struct ls_call *call, lua_State *L) {
   return same;
 }
 
-/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. So is one that was
- * refused for what is in it, where that is the handler's error. */
-static bool is_clients_fault(const struct ls_call *call) {
-  const struct ls_exchange *exchange = &call->request->exchange;
+/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. So is one that is larger
+ * than the handler asked for, and one that was refused for what is in it, where that is the handler's error. 0: none of
+ * these. */
+static int status_of_fault(const struct ls_call *call) {
   if (call->rejected)
-    return true;
-  return exchange->body_state == LS_BODY_FAILED && exchange->failure_status >= 400 && exchange->failure_status < 500;
+    return 400;
+  if (call->over_limit)
+    return 413;
+  int status = ls_content_failure_status(call->request);
+  bool failed = ls_content_state(call->request) == LS_BODY_FAILED && status >= 400 && status < 500;
+  return failed ? status : 0;
 }
 
 /* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
 static enum ls_log_level level_of(const struct ls_call *call) {
-  return call->gone || is_clients_fault(call) ? LS_LOG_INFO : LS_LOG_ERROR;
+  return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
 }
 
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
-  int status = call->rejected ? 400 : is_clients_fault(call) ? call->request->exchange.failure_status : 500;
-  ls_response_fail(call->request, status, NULL);
+  int fault = status_of_fault(call);
+  ls_response_fail(call->request, fault != 0 ? fault : 500, NULL);
   ls_call_on_finish(call);
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
   char text[LUA_IDSIZE + 96];
-  bool begun = call->request->exchange.response_state != LS_RESPONSE_NONE;
+  bool begun = ls_response_is_begun(call->request);
   snprintf(text, sizeof text, "the handler (%s) ended without %s", call->server->where,
            begun ? "finishing the answer it began: res:finish" : "answering");
   log_call(call, level_of(call), text);
@@ -274,7 +279,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->scope.is_request = true;
   call->server = server;
   call->body_use = LS_BODY_UNUSED;
-  call->later = call->gone = call->rejected = false;
+  call->later = call->gone = call->rejected = call->over_limit = false;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);
   if (call->task == NULL) {
@@ -333,14 +338,9 @@ void ls_call_want_body(struct ls_call *call) {
   }
 }
 
-void ls_call_take_content(struct ls_call *call, size_t n) {
-  ls_exchange_take_content(&call->request->exchange, n);
-  ls_request_touch(call->request);
-}
-
 /* What has not come by the end of the response is thrown away by the connection. */
 bool ls_call_awaits_body(const struct ls_call *call) {
-  return call->request->exchange.body_state == LS_BODY_READING && !call->gone && !is_finished(call);
+  return ls_content_state(call->request) == LS_BODY_READING && !call->gone && !is_finished(call);
 }
 
 int ls_call_reject_body(lua_State *L, struct ls_call *call) {
@@ -351,19 +351,26 @@ int ls_call_reject_body(lua_State *L, struct ls_call *call) {
 }
 
 int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
-  struct ls_exchange *exchange = &call->request->exchange;
-  if (exchange->head.content_length > 0 && (uint64_t)exchange->head.content_length > limit)
+  struct ls_request *request = call->request;
+  const struct ls_head *head = &request->exchange.head;
+  if (head->content_length > 0 && (uint64_t)head->content_length > limit) {
+    call->over_limit = true;
     return LS_ETOOBIG;
-  for (struct ls_slice run = ls_exchange_content(exchange); run.len > 0; run = ls_exchange_content(exchange)) {
+  }
+  for (struct ls_slice run = ls_content_next(request); run.len > 0; run = ls_content_next(request)) {
     if (ls_buf_append(&call->body, run.ptr, run.len) != 0)
       return -ENOMEM;
-    ls_call_take_content(call, run.len);
+    ls_content_take(request, run.len);
+    if (call->body.len > limit)
+      break;
   }
-  if (call->body.len > limit)
+  if (call->body.len > limit) {
+    call->over_limit = true;
     return LS_ETOOBIG;
-  if (exchange->body_state == LS_BODY_FAILED)
-    return exchange->body_error;
-  if (exchange->body_state == LS_BODY_READING)
+  }
+  if (ls_content_state(request) == LS_BODY_FAILED)
+    return ls_content_error(request);
+  if (ls_content_state(request) == LS_BODY_READING)
     return ls_call_awaits_body(call) ? 1 : LS_ECLOSED;
   return 0;
 }
@@ -371,7 +378,7 @@ int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
 static void look_at_body(struct ls_wait *wait) {
   struct ls_call *call = wait->call;
   if (wait->kind == LS_WAIT_CHUNK) {
-    if (ls_exchange_content_len(&call->request->exchange) > 0 || !ls_call_awaits_body(call))
+    if (ls_content_next(call->request).len > 0 || !ls_call_awaits_body(call))
       wake(wait, 0);
   } else if (wait->kind == LS_WAIT_BODY) {
     int status = ls_call_collect_body(call, wait->limit);

@@ -26,10 +26,9 @@ static int check(const struct ls_file_answer *answer) {
   const struct ls_call *call = answer->call;
   if (!has_call(answer) || call->gone)
     return LS_ECLOSED;
-  enum ls_response_state state = call->request->exchange.response_state;
   if (answer->begun)
-    return state == LS_RESPONSE_STREAMING ? 0 : LS_ECLOSED; /* a timeout has answered */
-  return state == LS_RESPONSE_NONE ? 0 : LS_ESTATE;
+    return ls_response_is_finished(call->request) ? LS_ECLOSED : 0; /* a timeout has answered */
+  return ls_response_is_begun(call->request) ? LS_ESTATE : 0;
 }
 
 static void detach(struct ls_file_answer *answer) {
@@ -59,7 +58,7 @@ static void end(struct ls_file_answer *answer, int status) {
   ls_file_source_close(&answer->source);
   if (breaks_off)
     break_off(answer);
-  if (has_call(answer) && call->request->exchange.response_state == LS_RESPONSE_FINISHED) {
+  if (has_call(answer) && ls_response_is_finished(call->request)) {
     ls_call_on_finish(call);
     ls_call_settle(call);
   }

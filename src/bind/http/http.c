@@ -2,6 +2,8 @@
 /* http: require "luaserve.http": servers whose handlers are Lua functions. */
 #include "bind/http/http.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -88,6 +90,7 @@ static void free_server(struct ls_http_server *server) {
   if (server->server != NULL)
     ls_server_free(server->server);
   ls_body_rules_dispose(&server->options.body_rules);
+  ls_cidr_set_dispose(&server->options.trust_proxy);
   free(server);
 }
 
@@ -212,6 +215,16 @@ static int l_close_now(lua_State *L) {
 
 /* ---- methods ---- */
 
+/* Of systemd's sockets it takes all that fit. */
+static int listen_all(struct ls_http_server *server, const struct ls_listen_options *options) {
+  int status = ls_server_listen(server->server, options);
+  if (status != 0 || !options->systemd)
+    return status;
+  while (status == 0)
+    status = ls_server_listen(server->server, options);
+  return status == -ENOENT ? 0 : status;
+}
+
 /* server:listen(port | options) -> server; or nil, message, code
  * Starts to accept connections; may be called several times, for several addresses. A running server keeps the process
  * alive (see unref).
@@ -219,13 +232,19 @@ static int l_close_now(lua_State *L) {
  *   host      the address or the name to listen on
  *   path      a unix socket instead of host and port; a file left by a dead server is replaced
  *   mode      permissions of the socket's file, such as tonumber("660", 8); without it the umask decides
+ *   fd        a socket instead that listens already, TCP or unix: the server's from now on
+ *   systemd   instead, the sockets that systemd has passed: true for all, or the name of some
  *   backlog   connections that the kernel holds until they are accepted (the option of create_server)
- * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOENT (the folder of a path), EMFILE. Raises for options that make no
- * sense and when the server is closed.
+ *   reuse_port  other processes may listen on the port too (SO_REUSEPORT)
+ *   ipv6_only   no IPv4 on an IPv6 address
+ * Codes: EADDRINUSE, EACCES, EADDRNOTAVAIL, EMFILE; ENOENT: the folder of a path, or systemd has passed nothing; of an
+ * fd EBADF, ENOTSOCK, EPROTOTYPE (no stream), EINVAL (it does not listen), EEXIST (it is listened on already). Raises
+ * for options that make no sense and when the server is closed.
  *   assert(server:listen { host = "127.0.0.1", port = 8080 }) */
 static int l_listen(lua_State *L) {
   struct ls_http_server *server = check_open(L);
-  static const char *const known[] = {"backlog", "host", "mode", "path", "port", NULL};
+  static const char *const known[] = {"backlog", "fd",   "host",       "ipv6_only", "mode",
+                                      "path",    "port", "reuse_port", "systemd",   NULL};
   struct ls_listen_options options = ls_check_listen(L, 2, "server:listen", known);
   if (!lua_isnoneornil(L, 3))
     return luaL_error(L, "server:listen takes a port or options and nothing more: it has listened when it returns");
@@ -233,7 +252,7 @@ static int l_listen(lua_State *L) {
     lua_pushvalue(L, 1);
     server->self = luaL_ref(L, LUA_REGISTRYINDEX);
   }
-  int status = ls_server_listen(server->server, &options);
+  int status = listen_all(server, &options);
   if (status != 0) {
     if (!server->listening) {
       luaL_unref(L, LUA_REGISTRYINDEX, server->self);
@@ -241,29 +260,35 @@ static int l_listen(lua_State *L) {
     }
     return ls_push_listen_failure(L, status, &options);
   }
-  if (!server->listening)
-    server->is_unix = options.path != NULL;
   server->listening = true;
   ls_shutdown_watch(server->module->rt);
   lua_settop(L, 1);
   return 1;
 }
 
-/* server:address() -> { host =, port = } | { path = } | nil
- * Where it listens (the first address, where there are several), fit for net.connect. nil before listen and after
- * close. */
+/* Where the n-th listener, from 1 on, listens. False: it does not, or there is none. */
+static bool get_address(const struct ls_http_server *server, lua_Integer n, char *text, size_t size, int *port) {
+  return !server->closed && !server->closing && n >= 1 && n <= INT_MAX &&
+         ls_server_address(server->server, (unsigned)n - 1, text, size, port) == 0;
+}
+
+/* server:address([n]) -> { host =, port = } | { path = } | nil
+ * Where it listens, fit for net.connect: the first address, or the n-th, where there are several. nil past the last,
+ * before listen and after close. */
 static int l_address(lua_State *L) {
   struct ls_http_server *server = check(L);
+  lua_Integer n = luaL_optinteger(L, 2, 1);
   char text[256];
   int port = 0;
-  if (server->closed || server->closing || ls_server_address(server->server, 0, text, sizeof text, &port) != 0) {
+  if (!get_address(server, n, text, sizeof text, &port)) {
     lua_pushnil(L);
     return 1;
   }
+  bool is_unix = ls_server_is_unix(server->server, (unsigned)n - 1);
   lua_createtable(L, 0, 2);
   lua_pushstring(L, text);
-  lua_setfield(L, -2, server->is_unix ? "path" : "host");
-  if (!server->is_unix) {
+  lua_setfield(L, -2, is_unix ? "path" : "host");
+  if (!is_unix) {
     lua_pushinteger(L, port);
     lua_setfield(L, -2, "port");
   }
@@ -303,9 +328,9 @@ static int l_tostring(lua_State *L) {
   int port = 0;
   if (server->closed || server->closing)
     lua_pushliteral(L, "http server (closed)");
-  else if (ls_server_address(server->server, 0, text, sizeof text, &port) != 0)
+  else if (!get_address(server, 1, text, sizeof text, &port))
     lua_pushliteral(L, "http server (not listening)");
-  else if (server->is_unix)
+  else if (ls_server_is_unix(server->server, 0))
     lua_pushfstring(L, "http server (%s)", text);
   else
     lua_pushfstring(L, strchr(text, ':') != NULL ? "http server ([%s]:%d)" : "http server (%s:%d)", text, port);
@@ -370,10 +395,17 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
  *   max_body            1 MiB  request body; over it 413: at once where Content-Length says so, else req:body() fails
  *   stream_body         none   { [pattern] = bytes or false (no limit) }: other limits than max_body, by path: "/upload",
  *                              "PUT /files*" (all paths that begin so); the most specific one counts
+ *   compress            false  codes responses (RFC 9110 8.4): true, or { encodings =, min_size =, level =, quality = }
+ *   decompress          false  decodes bodies of requests that are coded
  *   allow_trace         false  hands TRACE requests to the handler; else 501
  *   max_requests        0      per connection, 0: no limit. The last answer says Connection: close
  *   max_connections     0      at a time, 0: no limit. Over it a connection is answered 503 and closed
  *   backlog             0      see listen; 0: as many as the system allows
+ *   trust_proxy         none   the proxies whose Forwarded and X-Forwarded-* fields are believed: a list of addresses,
+ *                              ranges ("10.0.0.0/8"), "loopback", "private", "unix"; or one of them
+ *   trust_fields        none   "forwarded" or "x-forwarded": believe only this kind; without it both, where they agree
+ *   proxy_protocol      false  every connection has to begin with a PROXY header: "v1", "v2", or true for either; only
+ *                              those of trust_proxy may, where that is given
  *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close
  * An error of the handler is answered 500 and logged; where its request body had failed before (too large, too slow,
  * broken), 413, 408 or 400. A handler that ends without an answer, and without res:later(), is answered 500. If some of

@@ -52,7 +52,6 @@ struct ls_http_server {
   int handler; /* registry reference; LUA_NOREF once the userdata is gone */
   int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
-  bool is_unix;
   bool listening;
   bool closing;
   bool closed;                 /* on_closed has come */
@@ -67,6 +66,9 @@ void ls_http_server_settle(struct ls_http_server *server);
 /* The options of create_server at index (nil or a table) over the defaults of server->options. Raises for unknown and
  * mistyped ones; what has been read by then is the server's. */
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server);
+
+/* Of these, trust_proxy, trust_fields and proxy_protocol. */
+void ls_http_read_trust(lua_State *L, int index, struct ls_server_options *options);
 
 /* ---- waits ---- */
 
@@ -112,7 +114,8 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message with which req:json or req:form refused the body */
   bool later, gone;
-  bool rejected; /* the handler passed that message on as its error: 400 */
+  bool rejected;   /* the handler passed that message on as its error: 400 */
+  bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
@@ -145,8 +148,6 @@ void ls_wait_free(struct ls_op *op);
 
 /* Asks for the body, if the client is still there to send it. */
 void ls_call_want_body(struct ls_call *call);
-/* Takes bytes of ls_exchange_content. */
-void ls_call_take_content(struct ls_call *call, size_t n);
 
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);

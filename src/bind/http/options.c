@@ -5,15 +5,19 @@
 #include "bind/http/impl.h"
 #include "script/options.h"
 
+/* Pushes an option of the table at index, which may be nil; its type. The caller of all these clears the stack. */
+static int push_option(lua_State *L, int index, const char *name) {
+  if (!lua_isnil(L, index))
+    return lua_getfield(L, index, name);
+  lua_pushnil(L);
+  return LUA_TNIL;
+}
+
 /* stream_body = { [pattern] = bytes or false } */
 static void read_body_rules(lua_State *L, int index, struct ls_body_rules *rules) {
-  if (lua_isnil(L, index))
+  int type = push_option(L, index, "stream_body");
+  if (type == LUA_TNIL)
     return;
-  int type = lua_getfield(L, index, "stream_body");
-  if (type == LUA_TNIL) {
-    lua_pop(L, 1);
-    return;
-  }
   if (type != LUA_TTABLE)
     luaL_error(L, "create_server: option 'stream_body' must be a table, not a %s", luaL_typename(L, -1));
   for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
@@ -34,15 +38,66 @@ static void read_body_rules(lua_State *L, int index, struct ls_body_rules *rules
     if (status != 0)
       luaL_error(L, "not enough memory");
   }
-  lua_pop(L, 1);
+}
+
+/* The table at the top: { "br", "gzip" }. */
+static void read_codings(lua_State *L, struct ls_encode_options *encode) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  if (count < 1 || count > LS_CODINGS - 1)
+    luaL_error(L, "create_server: 'encodings' of 'compress' must name one to three of 'br', 'gzip' and 'deflate'");
+  encode->count = 0;
+  for (lua_Integer i = 1; i <= count; i++) {
+    enum ls_coding coding = LS_CODING_IDENTITY;
+    lua_rawgeti(L, -1, i);
+    const char *name = lua_tostring(L, -1);
+    if (name == NULL || !ls_coding_find(ls_slice_of(name), &coding) || coding == LS_CODING_IDENTITY)
+      luaL_error(L, "create_server: '%s' in 'encodings' of 'compress' is none of 'br', 'gzip' and 'deflate'",
+                 luaL_tolstring(L, -1, NULL));
+    encode->codings[encode->count++] = coding;
+    lua_pop(L, 1);
+  }
+}
+
+/* compress = true or { min_size =, level =, quality =, encodings = } */
+static void read_compress(lua_State *L, int index, struct ls_encode_options *encode) {
+  static const char *const known[] = {"encodings", "level", "min_size", "quality", NULL};
+  static const enum ls_coding all[] = {LS_CODING_BROTLI, LS_CODING_GZIP, LS_CODING_DEFLATE};
+  int type = push_option(L, index, "compress");
+  if (type == LUA_TNIL)
+    return;
+  if (type != LUA_TBOOLEAN && type != LUA_TTABLE)
+    luaL_error(L, "create_server: option 'compress' must be true, false or a table, not a %s", luaL_typename(L, -1));
+  if (type == LUA_TTABLE || lua_toboolean(L, -1)) {
+    memcpy(encode->codings, all, sizeof all);
+    encode->count = LS_CODINGS - 1;
+  }
+  if (type == LUA_TTABLE) {
+    int options = lua_gettop(L);
+    ls_options_check(L, options, "create_server: compress", known);
+    encode->min_size = (uint32_t)ls_option_integer(L, options, "min_size", 0, UINT32_MAX, encode->min_size);
+    encode->level = (int)ls_option_integer(L, options, "level", 1, 9, encode->level);
+    encode->quality = (int)ls_option_integer(L, options, "quality", 0, 11, encode->quality);
+    if (lua_getfield(L, options, "encodings") == LUA_TTABLE)
+      read_codings(L, encode);
+    else if (!lua_isnil(L, -1))
+      luaL_error(L, "create_server: 'encodings' of 'compress' must be a table, not a %s", luaL_typename(L, -1));
+  }
 }
 
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server) {
   struct ls_server_options *options = &server->options;
-  static const char *const known[] = {
-      "header_timeout",   "body_timeout", "min_body_rate", "keep_alive_timeout", "write_timeout",   "max_url",
-      "max_header_bytes", "max_headers",  "max_body",      "max_connections",    "max_requests",    "allow_trace",
-      "stream_body",      "stream_body",  "backlog",       "handler_timeout",    "cancel_on_close", NULL};
+  static const char *const known[] = {"header_timeout",   "body_timeout",
+                                      "min_body_rate",    "keep_alive_timeout",
+                                      "write_timeout",    "max_url",
+                                      "max_header_bytes", "max_headers",
+                                      "max_body",         "max_connections",
+                                      "max_requests",     "allow_trace",
+                                      "stream_body",      "compress",
+                                      "decompress",       "trust_proxy",
+                                      "trust_fields",     "proxy_protocol",
+                                      "backlog",          "handler_timeout",
+                                      "cancel_on_close",  NULL};
+  int top = lua_gettop(L);
   ls_options_check(L, index, "create_server", known);
   struct ls_http_limits *limits = &options->limits;
   options->header_timeout = ls_option_seconds(L, index, "header_timeout", options->header_timeout);
@@ -62,7 +117,11 @@ void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server
   options->max_connections =
       (uint32_t)ls_option_integer(L, index, "max_connections", 0, UINT32_MAX, options->max_connections);
   options->backlog = (int)ls_option_integer(L, index, "backlog", 1, 65535, options->backlog);
+  options->decompress = ls_option_boolean(L, index, "decompress", false);
+  read_compress(L, index, &options->encode);
   read_body_rules(L, index, &options->body_rules);
+  ls_http_read_trust(L, index, options);
   server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);
   server->cancel_on_close = ls_option_boolean(L, index, "cancel_on_close", false);
+  lua_settop(L, top);
 }

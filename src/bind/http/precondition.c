@@ -86,7 +86,7 @@ int ls_http_l_precondition(lua_State *L) {
   ls_options_check(L, 2, "res:precondition", known);
   char room[LS_ETAG_MAX];
   struct ls_validators validators = {.exists = ls_option_boolean(L, 2, "exists", true)};
-  const char *etag = ls_option_text(L, 2, "etag", NULL);
+  const char *etag = ls_option_string(L, 2, "etag", NULL);
   if (etag != NULL)
     validators.etag = ls_http_check_etag(L, ls_slice_of(etag), room);
   validators.modified = check_date(L, 2);
@@ -95,7 +95,7 @@ int ls_http_l_precondition(lua_State *L) {
   if (call->gone)
     return ls_http_push_sent(L, LS_ECLOSED);
   struct ls_request *request = call->request;
-  if (request->exchange.response_state != LS_RESPONSE_NONE)
+  if (ls_response_is_begun(request))
     return luaL_error(L, "the response has been begun already");
   if (set_validators(&request->headers, &validators) != 0)
     return luaL_error(L, "not enough memory");

@@ -71,31 +71,41 @@ static int l_decoded_path(lua_State *L) {
   return push_path(L, ls_http_check(L, 1, ls_http_request_type), true);
 }
 
-/* req.scheme -> "http" */
+/* req.scheme -> "https" or "http": as the client came, where a trusted proxy tells */
 static int get_scheme(lua_State *L, struct ls_call *call) {
-  (void)call;
-  lua_pushliteral(L, "http");
+  lua_pushstring(L, ls_origin_of(call->request)->secure ? "https" : "http");
   return 1;
 }
 
-/* req.secure -> whether the client came over TLS: false */
+/* req.secure -> whether the client came over TLS: to a trusted proxy */
 static int get_secure(lua_State *L, struct ls_call *call) {
-  (void)call;
-  lua_pushboolean(L, false);
+  lua_pushboolean(L, ls_origin_of(call->request)->secure);
   return 1;
+}
+
+/* The host that the request itself names: an absolute target's replaces the field (RFC 9112 3.2.2). */
+static struct ls_slice own_host(const struct ls_call *call) {
+  struct ls_slice host = url_of(call).authority;
+  return host.len != 0 ? host : ls_head_get(head_of(call), LS_FIELD_HOST);
 }
 
 /* req.host -> "example.org:8080" or nil
- * From an absolute target, else from the Host field (RFC 9112 3.2.2). Well-formed, but what the client says: not to be
- * trusted. nil: HTTP/1.0 without one. */
+ * What a trusted proxy says the client asked for; else from an absolute target, else from the Host field. Well-formed,
+ * but what the client says: not to be trusted. nil: HTTP/1.0 without one. */
 static int get_host(lua_State *L, struct ls_call *call) {
-  struct ls_slice host = url_of(call).authority; /* it replaces the field: RFC 9112 3.2.2 */
+  struct ls_slice host = ls_origin_host(call->request);
+  uint16_t port = host.len != 0 ? call->request->origin.host_port : 0;
   if (host.len == 0)
-    host = ls_head_get(head_of(call), LS_FIELD_HOST);
-  if (host.ptr == NULL)
+    host = own_host(call);
+  if (host.ptr == NULL) {
     lua_pushnil(L);
-  else
-    push_slice(L, host);
+    return 1;
+  }
+  push_slice(L, host);
+  if (port != 0) {
+    lua_pushfstring(L, ":%d", (int)port);
+    lua_concat(L, 2);
+  }
   return 1;
 }
 
@@ -105,21 +115,51 @@ static int get_version(lua_State *L, struct ls_call *call) {
   return 1;
 }
 
-/* req.remote_address -> "127.0.0.1", "::1", "" (a unix socket), or nil (the client had left before anybody asked) */
-static int get_remote_address(lua_State *L, struct ls_call *call) {
-  if (ls_request_learn_peer(call->request))
-    lua_pushstring(L, call->request->peer);
+/* req.peer_address -> "127.0.0.1", "::1", "" (a unix socket), or nil (it had left before anybody asked)
+ * The other end of the connection: the nearest proxy, where there is one. */
+static int get_peer_address(lua_State *L, struct ls_call *call) {
+  if (ls_origin_learn_peer(call->request))
+    lua_pushstring(L, call->request->origin.peer);
   else
     lua_pushnil(L);
   return 1;
 }
 
-/* req.remote_port -> integer; 0: a unix socket; nil as above */
-static int get_remote_port(lua_State *L, struct ls_call *call) {
-  if (ls_request_learn_peer(call->request))
-    lua_pushinteger(L, call->request->peer_port);
+/* req.peer_port -> integer; 0: a unix socket; nil as above */
+static int get_peer_port(lua_State *L, struct ls_call *call) {
+  if (ls_origin_learn_peer(call->request))
+    lua_pushinteger(L, call->request->origin.peer_port);
   else
     lua_pushnil(L);
+  return 1;
+}
+
+/* req.remote_address -> as req.peer_address, but of the client that trusted proxies tell of (see trust_proxy); nil also
+ * where they do not tell who it is */
+static int get_remote_address(lua_State *L, struct ls_call *call) {
+  const struct ls_origin *origin = ls_origin_of(call->request);
+  char text[LS_IP_TEXT_SIZE];
+  if (origin->client == LS_CLIENT_IS_PEER)
+    return get_peer_address(L, call);
+  if (origin->client == LS_CLIENT_UNKNOWN) {
+    lua_pushnil(L);
+    return 1;
+  }
+  ls_ip_text(&origin->ip, text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* req.remote_port -> integer; 0: a unix socket; nil: as above, or the proxies tell none */
+static int get_remote_port(lua_State *L, struct ls_call *call) {
+  const struct ls_origin *origin = ls_origin_of(call->request);
+  if (origin->client == LS_CLIENT_IS_PEER)
+    return get_peer_port(L, call);
+  bool is_told = origin->port != 0 || origin->ip.len == 0;
+  if (origin->client == LS_CLIENT_UNKNOWN || !is_told)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, origin->port);
   return 1;
 }
 
@@ -333,6 +373,8 @@ int ls_http_make_request_type(lua_State *L) {
       {"version", get_version, NULL},
       {"remote_address", get_remote_address, NULL},
       {"remote_port", get_remote_port, NULL},
+      {"peer_address", get_peer_address, NULL},
+      {"peer_port", get_peer_port, NULL},
       {"params", get_params, NULL},
       {"locals", get_locals, NULL},
       {"decoded_path", NULL, l_decoded_path},

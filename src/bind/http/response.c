@@ -20,11 +20,11 @@ static struct ls_slice check_slice(lua_State *L, int index) {
 }
 
 static bool is_head_sent(const struct ls_call *call) {
-  return call->request->exchange.response_state != LS_RESPONSE_NONE;
+  return ls_response_is_begun(call->request);
 }
 
 static bool is_finished(const struct ls_call *call) {
-  return call->request->exchange.response_state == LS_RESPONSE_FINISHED;
+  return ls_response_is_finished(call->request);
 }
 
 /* ---- results ---- */

@@ -7,9 +7,11 @@
 #include "base/error.h"
 #include "bind/http/file_answer.h"
 #include "http/disposition.h"
+#include "http/negotiate.h"
 #include "http/parser.h"
 #include "script/options.h"
 #include "script/runtime.h"
+#include "server/response.h"
 
 /* ---- the operation ---- */
 
@@ -54,7 +56,7 @@ static bool read_switch(lua_State *L, const char *name, bool fallback, const cha
   if (kind == LUA_TNIL)
     return fallback;
   if (kind == LUA_TSTRING)
-    *text = ls_option_text(L, 3, name, NULL);
+    *text = ls_option_string(L, 3, name, NULL);
   else if (kind != LUA_TBOOLEAN)
     luaL_error(L, "option '%s' must be true, false or a string, not a %s", name, luaL_typename(L, -1));
   return lua_toboolean(L, -1);
@@ -75,7 +77,7 @@ static void read_etag(lua_State *L, struct draft *draft) {
 }
 
 static void read_cache_control(lua_State *L, struct draft *draft) {
-  const char *value = check_value(L, "cache_control", ls_option_text(L, 3, "cache_control", NULL));
+  const char *value = check_value(L, "cache_control", ls_option_string(L, 3, "cache_control", NULL));
   lua_Integer max_age = ls_option_integer(L, 3, "max_age", 0, INT32_MAX, -1);
   draft->options.cache_control = value;
   if (max_age < 0)
@@ -106,8 +108,8 @@ static void read_options(lua_State *L, int index, struct draft *draft) {
   struct ls_file_options *options = &draft->options;
   if (!lua_isfunction(L, index))
     ls_options_check(L, index, "res:send_file", known);
-  options->root = ls_option_text(L, index, "root", NULL);
-  options->content_type = check_value(L, "content_type", ls_option_text(L, index, "content_type", NULL));
+  options->root = ls_option_string(L, index, "root", NULL);
+  options->content_type = check_value(L, "content_type", ls_option_string(L, index, "content_type", NULL));
   options->status = (int)ls_option_integer(L, index, "status", 200, 599, 0);
   options->follow = ls_option_boolean(L, index, "symlinks", false);
   options->with_date = ls_option_boolean(L, index, "last_modified", true);
@@ -120,63 +122,11 @@ static void read_options(lua_State *L, int index, struct draft *draft) {
 
 /* ---- coded forms ---- */
 
-/* A member of Accept-Encoding: a coding, and whether its weight is 0 ("q=0", "q=0.000"). */
-struct accepted {
-  struct ls_slice coding;
-  bool refused;
-};
-
-static struct ls_slice skip(struct ls_slice text, const char *bytes) {
-  size_t n = 0;
-  while (n < text.len && strchr(bytes, text.ptr[n]) != NULL)
-    n++;
-  return ls_slice(text.ptr + n, text.len - n);
-}
-
-static size_t span_to(struct ls_slice text, const char *bytes) {
-  size_t n = 0;
-  while (n < text.len && strchr(bytes, text.ptr[n]) == NULL)
-    n++;
-  return n;
-}
-
-static bool is_zero(struct ls_slice parameters) {
-  struct ls_slice q = skip(parameters, " \t;");
-  if (q.len < 3 || (q.ptr[0] | 0x20) != 'q' || q.ptr[1] != '=')
-    return false;
-  struct ls_slice rest = skip(ls_slice(q.ptr + 2, q.len - 2), "0.");
-  return rest.len == 0 || strchr(" \t;", rest.ptr[0]) != NULL;
-}
-
-/* Takes the next member off the front of list. False at the end. */
-static bool next_accepted(struct ls_slice *list, struct accepted *member) {
-  struct ls_slice rest = skip(*list, " \t,");
-  size_t len = span_to(rest, " \t,;"), end = span_to(rest, ",");
-  *list = ls_slice(rest.ptr + end, rest.len - end);
-  member->coding = ls_slice(rest.ptr, len);
-  member->refused = is_zero(ls_slice(rest.ptr + len, end - len));
-  return rest.len != 0;
-}
-
-/* Whether the client takes this coding (RFC 9110 12.5.3): it names it, or "*", and not with a weight of 0. */
-static bool accepts(const struct ls_head *head, const char *coding) {
-  struct ls_slice name = ls_field_name(LS_FIELD_ACCEPT_ENCODING);
-  bool any = false;
-  for (int i = ls_head_find(head, name, 0); i >= 0; i = ls_head_find(head, name, (uint32_t)i + 1)) {
-    struct ls_slice list = ls_head_value(head, (uint32_t)i);
-    struct accepted member;
-    while (next_accepted(&list, &member)) {
-      if (ls_field_name_equal(member.coding, ls_slice_of(coding)))
-        return !member.refused;
-      if (ls_slice_equal(member.coding, ls_slice("*", 1)))
-        any = !member.refused;
-    }
-  }
-  return any;
-}
-
 /* The better one first. */
-static const struct { const char *extension, *coding; } codings[] = {{".br", "br"}, {".gz", "gzip"}};
+static const struct {
+  const char *extension;
+  enum ls_coding coding;
+} codings[] = {{".br", LS_CODING_BROTLI}, {".gz", LS_CODING_GZIP}};
 
 static void add_candidate(struct ls_file_answer *answer, const char *path, const char *coding) {
   answer->candidates[answer->candidate_count++] = (struct ls_file_candidate){.path = path, .coding = coding};
@@ -187,11 +137,11 @@ static void list_candidates(struct ls_file_answer *answer, const struct ls_head 
   const char *path = answer->options.path;
   size_t len = strlen(path);
   for (size_t i = 0; answer->options.precompressed && i < sizeof codings / sizeof *codings; i++) {
-    if (!accepts(head, codings[i].coding))
+    if (ls_negotiate_coding(head, &codings[i].coding, 1) == LS_CODING_IDENTITY)
       continue;
     memcpy(room, path, len);
     memcpy(room + len, codings[i].extension, sizeof ".br");
-    add_candidate(answer, room, codings[i].coding);
+    add_candidate(answer, room, ls_coding_name(codings[i].coding).ptr);
     room += len + sizeof ".br";
   }
   add_candidate(answer, path, NULL);
@@ -272,7 +222,7 @@ int ls_http_l_send_file(lua_State *L) {
   draft.options.path = luaL_checklstring(L, 2, &len);
   luaL_argcheck(L, strlen(draft.options.path) == len, 2, "a path has no NUL");
   read_options(L, 3, &draft);
-  if (call->request->exchange.response_state != LS_RESPONSE_NONE && !call->gone)
+  if (ls_response_is_begun(call->request) && !call->gone)
     luaL_error(L, "the response has been sent already");
   struct ls_file_answer *answer = new_answer(L, call, &draft.options);
   ls_file_feed_start(answer);

@@ -8,11 +8,10 @@
 #include <stdlib.h>
 
 #include "bind/json/impl.h"
+#include "script/path.h"
 
 enum {
   CHUNK = 512,     /* bytes of a string between two checks of the buffer's room */
-  PATH_EDGE = 10,  /* steps of a long path that are shown at either end */
-  PATH_KEY = 40,   /* bytes of a key that are shown */
   STACK_NEED = 20, /* Lua stack slots that one level uses */
 };
 
@@ -61,40 +60,6 @@ static void put_char(struct encoder *e, char c) {
   e->out->len++;
 }
 
-static bool is_name(const char *s, size_t len) {
-  if (len == 0 || (*s >= '0' && *s <= '9')) {
-    return false;
-  }
-  for (size_t i = 0; i < len; i++) {
-    bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || s[i] == '_';
-    if (!letter && !(s[i] >= '0' && s[i] <= '9')) {
-      return false;
-    }
-  }
-  return true;
-}
-
-static void put_step(struct encoder *e, const struct frame *frame) {
-  char number[LS_JSON_NUMBER_SIZE];
-  const char *key;
-  size_t len;
-  if (frame->key == 0) {
-    put_char(e, '[');
-    put(e, number, ls_json_write_integer(number, frame->index));
-    put_char(e, ']');
-    return;
-  }
-  key = lua_tolstring(e->L, frame->key, &len);
-  if (is_name(key, len) && len <= PATH_KEY) {
-    put_char(e, '.');
-    put(e, key, len);
-    return;
-  }
-  put(e, "[\"", 2);
-  put(e, key, len <= PATH_KEY ? len : PATH_KEY);
-  put(e, len <= PATH_KEY ? "\"]" : "...\"]", len <= PATH_KEY ? 2 : 5);
-}
-
 /* Fills frames from the root on; returns how many there are. */
 static int list_frames(const struct encoder *e, const struct frame **frames) {
   int n = 0, i = 0;
@@ -105,25 +70,24 @@ static int list_frames(const struct encoder *e, const struct frame **frames) {
   return n;
 }
 
-/* Raises "<what> at <path><hint>". The text written so far is no longer needed: its buffer holds the path. */
+/* Raises "<what> at <path><hint>". */
 static _Noreturn void fail(struct encoder *e, const char *what, const char *hint) {
   const struct frame *frames[LS_JSON_MAX_DEPTH + 1];
+  struct ls_path path;
   int n = list_frames(e, frames);
-  e->out->len = 0;
-  put_char(e, '$');
+  ls_path_init(&path, "$", n);
   for (int i = 0; i < n; i++) {
-    if (i == PATH_EDGE && n > 2 * PATH_EDGE) {
-      put(e, "...", 3);
-      i = n - PATH_EDGE;
-    }
-    put_step(e, frames[i]);
+    if (frames[i]->key == 0)
+      ls_path_add_index(&path, frames[i]->index);
+    else
+      ls_path_add_key(&path, e->L, frames[i]->key);
   }
+  ls_json_box_release(e->out);
   luaL_where(e->L, 1);
   lua_pushfstring(e->L, "%s at ", what);
-  lua_pushlstring(e->L, e->out->data, e->out->len);
+  lua_pushlstring(e->L, path.text, path.len);
   lua_pushstring(e->L, hint);
   lua_concat(e->L, 4);
-  ls_json_box_release(e->out);
   lua_error(e->L);
   abort(); /* lua_error does not return, which its prototype does not say */
 }

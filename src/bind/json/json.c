@@ -12,10 +12,8 @@
 #include <stdlib.h>
 
 #include "bind/json/impl.h"
+#include "script/marks.h"
 
-#define ARRAY_TYPE "luaserve.json.array"
-#define OBJECT_TYPE "luaserve.json.object"
-#define NULL_TYPE "luaserve.json.null"
 #define BOX_TYPE "luaserve.json.buffer"
 
 bool ls_json_box_grow(struct ls_json_box *box, size_t extra) {
@@ -198,27 +196,6 @@ static int l_object(lua_State *L) {
   return mark_table(L);
 }
 
-static int l_null_tostring(lua_State *L) {
-  lua_pushliteral(L, "null");
-  return 1;
-}
-
-/* json.null, made once for each Lua state, even when the module is loaded again. */
-static void push_null(lua_State *L) {
-  if (luaL_newmetatable(L, NULL_TYPE)) {
-    lua_pushcfunction(L, l_null_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_newuserdatauv(L, 0, 0);
-    lua_pushvalue(L, -2);
-    lua_setmetatable(L, -2);
-    lua_rawseti(L, -2, 1);
-  }
-  lua_rawgeti(L, -1, 1);
-  lua_remove(L, -2);
-}
-
 static void set_marker(lua_State *L, int module, const char *name, lua_CFunction function, int mark, int other) {
   lua_pushvalue(L, mark);
   lua_pushvalue(L, other);
@@ -241,9 +218,9 @@ static void set_codec(lua_State *L, int module, const char *name, lua_CFunction 
 int luaopen_luaserve_json(lua_State *L) {
   lua_newtable(L);
   int module = lua_gettop(L);
-  push_null(L);
-  luaL_newmetatable(L, ARRAY_TYPE);
-  luaL_newmetatable(L, OBJECT_TYPE);
+  ls_marks_push_null(L);
+  ls_marks_push_metatable(L, LS_MARK_ARRAY);
+  ls_marks_push_metatable(L, LS_MARK_OBJECT);
   if (luaL_newmetatable(L, BOX_TYPE)) {
     lua_pushcfunction(L, l_box_gc);
     lua_setfield(L, -2, "__gc");

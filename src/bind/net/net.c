@@ -146,11 +146,15 @@ static struct ls_net_server *new_server(lua_State *L) {
   return server;
 }
 
-/* net.listen(port | {host =, port =, path =, mode =, backlog =, max_connections =}, handler) -> server
+/* net.listen(port | {host =, port =, path =, mode =, fd =, systemd =, backlog =, reuse_port =, ipv6_only =,
+ * max_connections =}, handler) -> server
  * Calls handler(socket) for every connection, in a task of its own; an error in it is logged. port 0: a free one, see
  * server:address. No host: every address of this machine. path: a unix socket; the file of a dead server is replaced;
- * mode: its permissions (tonumber("600", 8)). max_connections: with that many open the next ones wait in the system's
- * queue, which has backlog places. A peer that ends its half (shutdown) can still be written to: the handler decides.
+ * mode: its permissions (tonumber("600", 8)). fd: a socket that listens already, the server's from now on; systemd: one
+ * that systemd has passed (true: the first that nobody has taken; or its name). reuse_port: other processes may listen
+ * on the port too. ipv6_only: no IPv4 on an IPv6 address. max_connections: with that many open the next ones wait in
+ * the system's queue, which has backlog places. A peer that ends its half (shutdown) can still be written to: the
+ * handler decides.
  * The socket is the handler's: it is closed by sock:close(), by <close>, or when it is collected, which may be late.
  * Does not wait (a host that is a name is looked up right here). Fails with nil, message, code: "EADDRINUSE", "EACCES".
  *   net.listen(7, function(sock)
@@ -158,7 +162,8 @@ static struct ls_net_server *new_server(lua_State *L) {
  *     for data in function() return sock:read() end do sock:write(data) end
  *   end) */
 static int l_listen(lua_State *L) {
-  static const char *const known[] = {"backlog", "host", "max_connections", "mode", "path", "port", NULL};
+  static const char *const known[] = {
+      "backlog", "fd", "host", "ipv6_only", "max_connections", "mode", "path", "port", "reuse_port", "systemd", NULL};
   struct ls_listen_options options = ls_check_listen(L, 1, "net.listen", known);
   unsigned max_connections = (unsigned)ls_option_integer(L, 1, "max_connections", 1, INT_MAX, UINT_MAX);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -206,7 +211,7 @@ static int l_server_gc(lua_State *L) {
 }
 
 static bool get_address(const struct ls_net_server *server, struct ls_net_address *address) {
-  *address = (struct ls_net_address){.is_path = server->listener.unlink_path != NULL};
+  *address = (struct ls_net_address){.is_path = server->listener.family == AF_UNIX};
   return !server->listener.closing &&
          ls_listener_address(&server->listener, address->text, sizeof address->text, &address->port) == 0;
 }

@@ -138,17 +138,6 @@ static enum ls_process_stdio check_stdio(lua_State *L, const char *option, enum 
 
 /* ---- all of it ---- */
 
-/* The text that an option holds: the table keeps it alive. */
-static const char *check_option_text(lua_State *L, const char *name, const char *option) {
-  const char *text = ls_option_string(L, 3, option, NULL);
-  if (text == NULL)
-    return NULL;
-  lua_getfield(L, 3, option);
-  check_text(L, name, option);
-  lua_pop(L, 1);
-  return text;
-}
-
 void ls_process_check_start(lua_State *L, const char *name, const char *const *known, struct ls_process_start *start) {
   static const char *const streams[] = {"stdin", "stdout", "stderr"};
   struct ls_child_options *options = &start->options;
@@ -162,7 +151,7 @@ void ls_process_check_start(lua_State *L, const char *name, const char *const *k
   options->group = ls_option_boolean(L, 3, "group", options->group || options->timeout_ns > 0);
   options->uid = ls_option_integer(L, 3, "uid", 0, MAX_ID - 1, -1);
   options->gid = ls_option_integer(L, 3, "gid", 0, MAX_ID - 1, -1);
-  options->cwd = check_option_text(L, name, "cwd");
+  options->cwd = ls_option_string(L, 3, "cwd", NULL);
   lua_pushvalue(L, 1);
   options->file = check_text(L, name, "the command");
   lua_pop(L, 1);

@@ -253,16 +253,6 @@ static int find_callback(lua_State *L) {
   return 4;
 }
 
-static struct ls_slice check_input(lua_State *L) {
-  struct ls_slice input = ls_slice(NULL, 0);
-  if (ls_option_string(L, 3, "input", NULL) == NULL)
-    return input;
-  lua_getfield(L, 3, "input");
-  input.ptr = lua_tolstring(L, -1, &input.len);
-  lua_pop(L, 1);
-  return input;
-}
-
 /* process.run(command [, arguments [, options]] [, callback]) -> {status =, signal =, stdout =, stderr =}
  * Async. Runs a program to its end and collects what it writes. status and signal are those of child:wait: a status
  * that is not 0 is no failure of run. Options env, cwd, uid, gid, grace, stdout and stderr are those of spawn, but
@@ -289,7 +279,7 @@ int ls_process_l_run(lua_State *L) {
     }
   }
   ls_process_check_start(L, "process.run", known, &start);
-  struct ls_slice input = check_input(L);
+  struct ls_slice input = ls_option_bytes(L, 3, "input");
   lua_Integer max_output = ls_option_integer(L, 3, "max_output", 0, LUA_MAXINTEGER, MAX_OUTPUT);
   if (input.len > 0)
     start.stdio[0] = LS_STDIO_PIPE;

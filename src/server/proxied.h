@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* proxied: connections that begin with a PROXY header, of a server with the option proxy_protocol. One that does not is
+ * closed without an answer: whoever sent it may not speak HTTP. */
+#ifndef LS_SERVER_PROXIED_H
+#define LS_SERVER_PROXIED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ls_http1;
+
+/* How many connections were closed for it, and when that was last said in the log. */
+struct ls_proxied_log {
+  uint64_t logged; /* ns; 0: never */
+  unsigned unsaid; /* since then */
+};
+
+/* The connection is new: makes it wait for its header. False: it was dropped, because its peer is not trusted to send
+ * one, or memory is short. */
+bool ls_proxied_begin(struct ls_http1 *http1);
+
+/* Takes the header, or a part of it, off the front of the bytes. False: nothing is left, or it was dropped. */
+bool ls_proxied_take(struct ls_http1 *http1, const char **bytes, size_t *len);
+
+#endif
