@@ -197,7 +197,7 @@ setup:
 
 # What the specs put in front of luaserve. Debian starts the services of the first two when it installs them; the specs
 # do not need those, and start programs of their own.
-setup-specs:
+setup-specs: setup # two installations at once would wait for one lock
 	$(call install,$(SPEC_PACKAGES))
 
 setup-lint:

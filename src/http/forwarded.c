@@ -264,7 +264,7 @@ static void walk(const struct ls_head *head, enum ls_field_id id, const struct l
       hop = (struct hop){.client = LS_CLIENT_UNKNOWN};
     result->client = hop.client;
     result->ip = hop.ip;
-    result->port = hop.port;
+    result->port = hop.client == LS_CLIENT_KNOWN ? hop.port : 0;
     if (hop.scheme != LS_SCHEME_UNTOLD)
       result->scheme = hop.scheme;
     if (hop.host.len != 0)

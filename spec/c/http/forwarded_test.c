@@ -94,6 +94,8 @@ static void takes_hidden_clients_for_unknown(void) {
   check_forwarded("for=\"_a.b-C_9:_x\"", "unknown - - -");
   check_forwarded("for=192.0.2.1, for=_hidden", "unknown - - -");
   check_for("unknown", "unknown - - -");
+  check_for("_hidden:81", "unknown - - -");
+  check_forwarded("for=\"unknown:81\"", "unknown - - -");
 }
 
 static void refuses_what_is_malformed(void) {

@@ -59,8 +59,10 @@ static bool read_bcrypt(const char *hash, struct parameters *parameters) {
  * what is taken here. */
 static bool read_yescrypt(const char *hash, struct parameters *parameters) {
   static const char digits[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  int blocks = find_in(digits, hash[4]), size = find_in(digits, hash[4] != '\0' ? hash[5] : '\0');
-  if (hash[3] != 'j' || blocks < 0 || size < 0 || hash[6] != '$')
+  if (strlen(hash) < 7 || hash[3] != 'j' || hash[6] != '$')
+    return false;
+  int blocks = find_in(digits, hash[4]), size = find_in(digits, hash[5]);
+  if (blocks < 0 || size < 0)
     return false;
   parameters->cost = (unsigned)blocks + 1;
   return parameters->cost <= YESCRYPT_BITS_MAX && size < 48;
