@@ -294,6 +294,7 @@ int main(int argc, char **argv) {
   struct ls_pool *pool = ls_pool_new(threads);
   struct ls_dicts *dicts = ls_dicts_new();
   int status = run(&settings, log, pool, dicts, &inherited);
+  uv_library_shutdown(); /* joins the threads while libcrypto is there to free what it keeps for each */
   ls_dicts_free(dicts);
   ls_pool_free(pool);
   ls_log_free(log);
