@@ -240,7 +240,7 @@ static int unbrotli_some(struct ls_decoder *decoder, struct ls_slice bytes, size
                : LS_EPROTO;
   }
   decoder->complete = result == BROTLI_DECODER_RESULT_SUCCESS;
-  return state_after(decoder, in_left, result == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT ? 0 : 1);
+  return state_after(decoder, in_left, out_left); /* it asks for input also when it has output left */
 }
 
 int ls_decoder_feed(struct ls_decoder *decoder, struct ls_slice bytes, size_t *used, struct ls_buf *out, size_t most) {

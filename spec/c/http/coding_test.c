@@ -93,6 +93,26 @@ static void flushes(void) {
   }
 }
 
+/* What was flushed comes out without another byte that comes in, however little is taken at a time. */
+static void gives_all_that_was_flushed(void) {
+  for (enum ls_coding coding = LS_CODING_GZIP; coding < LS_CODINGS; coding++) {
+    char content[300] = {0};
+    struct ls_buf coded = {0}, out = {0};
+    struct ls_encoder *encoder = ls_encoder_new(coding, 5);
+    struct ls_decoder *decoder = ls_decoder_new(coding);
+    CHECK_INT(ls_encoder_feed(encoder, ls_slice(content, sizeof content), LS_ENCODE_FLUSH, &coded), 0);
+    struct ls_slice bytes = ls_slice(ls_buf_bytes(&coded), coded.len);
+    size_t used;
+    while (ls_decoder_feed(decoder, bytes, &used, &out, 100) == LS_DECODER_FULL)
+      bytes = ls_slice(bytes.ptr + used, bytes.len - used);
+    CHECK_INT(out.len, sizeof content);
+    ls_encoder_free(encoder);
+    ls_decoder_free(decoder);
+    ls_buf_dispose(&coded);
+    ls_buf_dispose(&out);
+  }
+}
+
 /* Zeros without end in about a kilobyte. */
 static void bounds_its_output(void) {
   char *zeros = calloc(1, SIZE);
@@ -141,6 +161,7 @@ static void knows_names(void) {
 int main(void) {
   RUN(decodes_what_it_encodes);
   RUN(flushes);
+  RUN(gives_all_that_was_flushed);
   RUN(bounds_its_output);
   RUN(refuses_what_is_of_no_coding);
   RUN(knows_names);
