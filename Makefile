@@ -233,7 +233,7 @@ endif
 # Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test.
 # ThreadSanitizer does not follow the longjmp of a yield: after some ten thousand awaits of one process its stack of calls
 # is full. So it gets the Lua specs of what runs on threads only, each in a process of its own.
-THREAD_SPECS = $(sort $(wildcard $(foreach name,crypto crypto_* dns dns_* fs fs_* native pool runtime shared,spec/$(name)_spec.lua)))
+THREAD_SPECS = $(sort $(wildcard $(foreach name,crypto crypto_* dns dns_* fs fs_* native pool runtime shared worker,spec/$(name)_spec.lua)))
 LUA_SPECS := $(if $(filter thread,$(SANITIZE)),$(THREAD_SPECS),all)
 
 specs: export LUASERVE := $(abspath $(BIN))

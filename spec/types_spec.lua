@@ -7,7 +7,7 @@ local process, task, timer = require "luaserve.process", require "luaserve.task"
 
 local folder = "lua/luaserve/types/"
 local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
-  "shared", "task", "timer" }
+  "shared", "task", "timer", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -103,6 +103,7 @@ describe("lua/luaserve/types", function()
         end
         table.sort(fields)
       end
+      if name == "worker" then fields[#fields + 1] = "parent" end -- there in workers only
       assert.same(functions, sorted(classes["module " .. name].functions))
       assert.same(fields, sorted(classes["module " .. name].fields))
     end)
@@ -138,6 +139,21 @@ describe("lua/luaserve/types", function()
     local hook = process.on_exit(print)
     check("luaserve.exit_hook", hook)
     hook:close()
+  end)
+
+  it("declares workers and their parent", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write([[local parent = require "luaserve.worker".parent
+      local names = {}
+      for name in pairs(debug.getmetatable(parent).__index) do names[#names + 1] = name end
+      table.sort(names)
+      return names]])
+    file:close()
+    local w = require "luaserve.worker".start(path)
+    check("luaserve.worker", w)
+    assert.same(sorted(classes["luaserve.parent"].functions), w:join())
+    os.remove(path)
   end)
 
   it("declares timers, tasks and what is built on them", function()

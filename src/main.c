@@ -16,6 +16,7 @@
 #include "base/dict.h"
 #include "bind/listen.h"
 #include "bind/program.h"
+#include "bind/worker/worker.h"
 #include "loop/error.h"
 #include "loop/inherited.h"
 #include "loop/loop.h"
@@ -29,8 +30,8 @@
 #define LOG_BYTES (256 * 1024)
 #define LOG_FLUSH_MS 1000
 #define POOL_DEFAULT 4
-#define POOL_SETTLE_MS 1000
 #define POOL_MAX 1024 /* libuv's limit */
+#define SETTLE_MS 1000
 
 static const char help[] = "luaserve " LS_VERSION
                            ": a network application server scripted in Lua\n"
@@ -218,11 +219,13 @@ static int fail(int code) {
   return EXIT_FAILURE;
 }
 
-static int run_on_loop(struct ls_runtime *rt, struct ls_loop *loop, const struct ls_program *program) {
+/* *settled: whether all workers have ended. */
+static int run_on_loop(struct ls_runtime *rt, struct ls_loop *loop, const struct ls_program *program, bool *settled) {
   int code = ls_runtime_init(rt, loop);
   if (code != 0)
     return fail(code);
   int status = ls_program_run(rt, program);
+  *settled = ls_workers_end(rt, SETTLE_MS);
   ls_runtime_dispose(rt);
   return status;
 }
@@ -242,8 +245,9 @@ static int run(const struct settings *settings, struct ls_log *log, struct ls_po
   if (threads < POOL_DEFAULT)
     ls_log_write(log, LS_LOG_WARN, "a pool of %u: with fewer than %d threads slow lookups or jobs can hold up files",
                  threads, POOL_DEFAULT);
-  int status = run_on_loop(&rt, &loop, &settings->program);
-  if (!ls_pool_settle(pool, POOL_SETTLE_MS)) { /* a job hangs, on a pipe without its other end for one */
+  bool settled = true;
+  int status = run_on_loop(&rt, &loop, &settings->program, &settled);
+  if (!settled || !ls_pool_settle(pool, SETTLE_MS)) { /* one hangs, on a pipe without its other end for one */
     fflush(NULL);
     ls_log_flush(log, LOG_FLUSH_MS);
     _exit(status);

@@ -30,6 +30,7 @@ static const struct {
     {"luaserve.shared", luaopen_luaserve_shared, false},
     {"luaserve.terminal", luaopen_luaserve_terminal, false},
     {"luaserve.timer", luaopen_luaserve_timer, false},
+    {"luaserve.worker", luaopen_luaserve_worker, false},
 };
 
 #define COUNT (sizeof modules / sizeof *modules)

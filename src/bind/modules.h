@@ -25,5 +25,6 @@ int luaopen_luaserve_runtime(lua_State *L);
 int luaopen_luaserve_shared(lua_State *L);
 int luaopen_luaserve_terminal(lua_State *L);
 int luaopen_luaserve_timer(lua_State *L);
+int luaopen_luaserve_worker(lua_State *L);
 
 #endif

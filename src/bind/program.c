@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/chunk.h"
 #include "bind/listen.h"
-#include "bind/modules.h"
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "loop/loop.h"
@@ -183,9 +183,8 @@ static void on_main_end(struct ls_task *task, lua_State *L, int status) {
 
 /* The loop has nothing to wait for, but the main chunk still waits. */
 static int report_stuck(struct ls_runtime *rt) {
-  lua_State *L = rt->L;
-  luaL_traceback(L, rt->main_task->co, "luaserve: the script waits for something that can no longer happen", 0);
-  fprintf(stderr, "%s\n", lua_tostring(L, -1));
+  ls_chunk_push_stuck(rt->L, "the script");
+  fprintf(stderr, "luaserve: %s\n", lua_tostring(rt->L, -1));
   return EXIT_FAILURE;
 }
 
@@ -202,20 +201,15 @@ static char *folder_of(const char *file) {
 
 int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
   struct run run = {.rt = rt, .program = program};
-  struct ls_task *task = ls_task_take(rt, &rt->root, false);
-  if (task == NULL) {
-    fprintf(stderr, "luaserve: not enough memory\n");
-    return EXIT_FAILURE;
-  }
   run.folder = folder_of(program->file);
-  rt->main_task = task;
   rt->app_folder = run.folder;
   rt->grace_ms = program->grace_ms;
   choose_globals(rt, program);
-  ls_modules_open(rt->L);
-  ls_task_start_c(task, l_main, &run, on_main_end);
-  ls_loop_run(rt->loop);
-  int status = rt->exiting ? rt->exit_status : EXIT_SUCCESS;
+  int status = EXIT_FAILURE;
+  if (ls_chunk_run(rt, l_main, &run, on_main_end) != 0)
+    fprintf(stderr, "luaserve: not enough memory\n");
+  else
+    status = rt->exiting ? rt->exit_status : EXIT_SUCCESS;
   if (rt->main_task != NULL && !rt->exiting)
     status = report_stuck(rt);
   ls_process_end(rt, status);

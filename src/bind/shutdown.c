@@ -57,7 +57,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void ls_shutdown_watch(struct ls_runtime *rt) {
-  if (rt->shutdown != NULL)
+  if (rt->shutdown != NULL || rt->worker != NULL)
     return;
   struct ls_shutdown *shutdown = calloc(1, sizeof *shutdown);
   if (shutdown == NULL)

@@ -13,7 +13,7 @@
 struct ls_runtime;
 
 /* A server listens, or there is something to do at the end (exit hooks, children): watches from now on. Harmless when
- * watching already; without memory the signals just kill. */
+ * watching already, and in a worker: signals are the main program's. Without memory the signals just kill. */
 void ls_shutdown_watch(struct ls_runtime *rt);
 
 /* A handler of process.on has gone, which was called instead: watches again. */

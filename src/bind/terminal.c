@@ -245,6 +245,7 @@ int luaopen_luaserve_terminal(lua_State *L) {
                                      {"remember", l_remember},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", l_close}, {"__close", l_close}, {NULL, NULL}};
+  ls_runtime_check_main(L, "luaserve.terminal");
   ls_handle_type(L, TERMINAL, methods, metamethods);
   luaL_newlib(L, functions);
   return 1;

@@ -2,6 +2,7 @@
 #include "script/alloc.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,7 @@ struct chunk {
 
 struct ls_alloc {
   size_t used;
+  size_t limit;
   struct free_block *free[CLASSES];
   char *cut; /* where the newest chunk is still whole */
   size_t cut_left;
@@ -29,7 +31,10 @@ struct ls_alloc {
 };
 
 struct ls_alloc *ls_alloc_new(void) {
-  return calloc(1, sizeof(struct ls_alloc));
+  struct ls_alloc *alloc = calloc(1, sizeof *alloc);
+  if (alloc != NULL)
+    alloc->limit = SIZE_MAX;
+  return alloc;
 }
 
 void ls_alloc_free(struct ls_alloc *alloc) {
@@ -42,6 +47,10 @@ void ls_alloc_free(struct ls_alloc *alloc) {
     chunk = previous;
   }
   free(alloc);
+}
+
+void ls_alloc_limit(struct ls_alloc *alloc, size_t bytes) {
+  alloc->limit = bytes != 0 ? bytes : SIZE_MAX;
 }
 
 size_t ls_alloc_used(const struct ls_alloc *alloc) {
@@ -136,6 +145,8 @@ void *ls_alloc_block(void *ud, void *block, size_t old_size, size_t new_size) {
     alloc->used -= old_size;
     return NULL;
   }
+  if (new_size > old_size && alloc->used + (new_size - old_size) > alloc->limit)
+    return NULL; /* to make a block smaller never fails */
   void *result = old_size == 0 ? take(alloc, new_size) : resize(alloc, block, old_size, new_size);
   if (result != NULL)
     alloc->used += new_size - old_size;

@@ -15,6 +15,10 @@ void ls_alloc_free(struct ls_alloc *alloc); /* after lua_close */
 /* A lua_Alloc; ud is the struct ls_alloc. */
 void *ls_alloc_block(void *ud, void *block, size_t old_size, size_t new_size);
 
+/* From now on no block is given that would make it more than so many bytes; 0: no limit. Lua then collects all garbage,
+ * and raises "not enough memory" where that does not help. */
+void ls_alloc_limit(struct ls_alloc *alloc, size_t bytes);
+
 /* Bytes that Lua holds now. */
 size_t ls_alloc_used(const struct ls_alloc *alloc);
 

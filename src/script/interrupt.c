@@ -30,7 +30,8 @@ static uint64_t now_ns(void) {
  * For this one message Lua calls no handler; the replaced pcall, xpcall and resume, which see that cancel_seq has changed,
  * make the cancellation of it. */
 static void raise_past_handlers(lua_State *L, struct ls_task *task) {
-  task->cancel_seq++;
+  if (task != NULL)
+    task->cancel_seq++;
   lua_pushliteral(L, "not enough memory");
   lua_error(L);
 }
@@ -39,7 +40,7 @@ static void on_hook(lua_State *L, lua_Debug *frame) {
   (void)frame;
   struct ls_runtime *rt = ls_runtime_of(L);
   struct ls_interrupt *interrupt = rt->interrupt;
-  if (interrupt == NULL || rt->running == NULL)
+  if (interrupt == NULL)
     return;
   uint64_t now = now_ns();
   bool first = interrupt->raised_at == 0;
@@ -110,6 +111,11 @@ bool ls_interrupt_leave(struct ls_interrupt *interrupt) {
   lua_sethook(interrupt->rt->L, NULL, 0, 0);
   interrupt->rt->interrupt = NULL;
   return signalled;
+}
+
+void ls_interrupt_begin_grace(struct ls_interrupt *interrupt) {
+  if (interrupt->raised_at == 0)
+    interrupt->raised_at = now_ns();
 }
 
 /* ---- on any other thread ---- */

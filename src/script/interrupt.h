@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* interrupt: stops Lua code that runs on another thread.
+/* interrupt: stops Lua code that runs on another thread: a job of the pool, or all that a worker runs.
  *
  * A signal goes to that thread, and its handler, there, sets a hook on the coroutine that runs now (rt->current). The
  * hook raises a cancellation, which user code cannot swallow: <close> variables run, and have LS_INTERRUPT_GRACE_MS; after
@@ -43,13 +43,17 @@ void ls_interrupt_dispose(struct ls_interrupt *interrupt);
 /* Before the code runs. false: it was interrupted already and must not run (leave is not called then). */
 bool ls_interrupt_enter(struct ls_interrupt *interrupt, struct ls_runtime *rt);
 
+/* Instead of the first raise, where nothing runs that it could stop: what runs from now on has its time, as cleanup has.
+ * On the code's own thread, between enter and leave. */
+void ls_interrupt_begin_grace(struct ls_interrupt *interrupt);
+
 /* After it has run: whether it was interrupted. Then coroutines of it may still have the hook. */
 bool ls_interrupt_leave(struct ls_interrupt *interrupt);
 
-/* Stops the code, or keeps it from being run. Does not wait for it. */
+/* Stops the code, or keeps it from being run. Does not wait for it. The code's own thread may do so too. */
 void ls_interrupt_send(struct ls_interrupt *interrupt);
 
-/* L is about to run, or goes on: sets the hook on it where the code was interrupted. For coroutine.c. */
+/* L is about to run, or goes on: sets the hook on it where the code was interrupted. For coroutine.c and task.c. */
 void ls_interrupt_check(lua_State *L, const struct ls_runtime *rt);
 
 #endif

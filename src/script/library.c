@@ -14,7 +14,8 @@
 #define EXIT_FLUSH_MS 1000
 
 /* os.exit([code [, close]]), manual 6.9. With close everything is taken down in order, by leaving this task where it is
- * and stopping the loop, wherever that is possible; without, the process just ends. What was logged is written first. */
+ * and stopping the loop, wherever that is possible; without, the process just ends. What was logged is written first. In a
+ * worker only the worker ends, always in order. */
 static int l_exit(lua_State *L) {
   int status = EXIT_SUCCESS;
   const struct ls_task *task = ls_runtime_of(L)->running;
@@ -25,11 +26,8 @@ static int l_exit(lua_State *L) {
   else
     status = (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
   struct ls_runtime *rt = ls_runtime_of(L);
-  if (lua_toboolean(L, 2) && ls_op_can_await(L)) {
-    ls_runtime_exit(rt, status);
-    ls_task_push_parked(L);
-    return lua_yield(L, 1);
-  }
+  if (rt->worker != NULL || (lua_toboolean(L, 2) && ls_op_can_await(L)))
+    return ls_runtime_exit_here(L, status);
   fflush(NULL);
   ls_log_flush(rt->loop->log, EXIT_FLUSH_MS);
   _exit(status); /* exit would wait for the pool, and a job on it may take for ever */

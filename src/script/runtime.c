@@ -8,6 +8,7 @@
 
 #include "loop/loop.h"
 #include "script/alloc.h"
+#include "script/interrupt.h"
 #include "script/library.h"
 #include "script/loader.h"
 #include "script/op.h"
@@ -41,6 +42,7 @@ static int init(struct ls_runtime *rt, struct ls_loop *loop, lua_CFunction open)
   ls_list_init(&rt->live_tasks);
   ls_list_init(&rt->callback_ops);
   ls_list_init(&rt->loads);
+  ls_list_init(&rt->workers);
   ls_scope_init(&rt->root, NULL);
   rt->alloc = ls_alloc_new();
   if (rt->alloc == NULL)
@@ -93,14 +95,26 @@ static void free_tasks(struct ls_list *tasks) {
   }
 }
 
+/* As lua_close does for a main coroutine. */
+void ls_runtime_close_main(struct ls_runtime *rt) {
+  struct ls_task *task = rt->main_task;
+  if (task == NULL)
+    return;
+  rt->exiting = true;
+  rt->main_task = NULL;
+  rt->current = task->co;
+  ls_interrupt_check(task->co, rt);
+  lua_resetthread(task->co);
+  rt->current = rt->L;
+}
+
 void ls_runtime_dispose(struct ls_runtime *rt) {
   rt->exiting = true;
   rt->root.on_empty = NULL;
   ls_op_cancel_callbacks(rt);
   for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next)
     abandon(ls_container_of(link, struct ls_task, link));
-  if (rt->main_task != NULL)
-    lua_resetthread(rt->main_task->co); /* its <close> variables, as lua_close does for a main coroutine */
+  ls_runtime_close_main(rt);
   lua_close(rt->L);
   rt->L = NULL;
   ls_require_dispose(rt);
@@ -114,4 +128,21 @@ void ls_runtime_exit(struct ls_runtime *rt, int status) {
   rt->exiting = true;
   rt->exit_status = status;
   ls_loop_stop(rt->loop);
+}
+
+int ls_runtime_exit_here(lua_State *L, int status) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  bool can_await = ls_op_can_await(L);
+  ls_runtime_exit(rt, status);
+  if (can_await) {
+    ls_task_push_parked(L);
+    return lua_yield(L, 1);
+  }
+  ls_interrupt_send(rt->interrupt);
+  return 0;
+}
+
+void ls_runtime_check_main(lua_State *L, const char *name) {
+  if (ls_runtime_of(L)->worker != NULL)
+    luaL_error(L, "%s cannot be used in a worker: it is the whole program's, and its main thread's", name);
 }

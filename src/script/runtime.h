@@ -17,6 +17,7 @@ struct ls_loop;
 struct ls_process;
 struct ls_shutdown;
 struct ls_task;
+struct ls_worker;
 
 struct ls_runtime {
   struct ls_loop *loop; /* not owned; NULL: nothing can wait here (a job of the pool) */
@@ -36,6 +37,8 @@ struct ls_runtime {
   enum ls_globals globals;
   const char *app_folder;       /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
   struct ls_process *process;   /* NULL until luaserve.process is first required. Lua owns it */
+  struct ls_worker *worker;     /* the worker that this is; NULL: the main program */
+  struct ls_list workers;       /* bind/worker's: those that it has started */
   struct ls_shutdown *shutdown; /* bind/shutdown.c's; NULL until something listens */
   uint64_t grace_ms;            /* what an orderly end leaves to what is under way */
   uint64_t task_errors;         /* errors that nobody joined */
@@ -55,8 +58,19 @@ int ls_runtime_init_detached(struct ls_runtime *rt, lua_CFunction open);
  * closing afterwards: run the loop's disposal next. rt itself must outlive that, because orphaned operations end there. */
 void ls_runtime_dispose(struct ls_runtime *rt);
 
-/* Ends the process's loop with this status once the current resume returns. */
+/* Closes the <close> variables of a main chunk that has not returned; nothing else runs any more but what ends the
+ * runtime. ls_runtime_dispose does so too, if nobody has. */
+void ls_runtime_close_main(struct ls_runtime *rt);
+
+/* Ends the loop with this status once the current resume returns. */
 void ls_runtime_exit(struct ls_runtime *rt, int status);
+
+/* The same from the C function that L is in, as its last act: the code that called it goes no further. Where that cannot
+ * wait it is interrupted, which needs rt->interrupt. */
+int ls_runtime_exit_here(lua_State *L, int status);
+
+/* In a worker, raises that what changes the whole process, as name does, is for the main program. */
+void ls_runtime_check_main(lua_State *L, const char *name);
 
 /* The runtime of any lua_State of it. */
 static inline struct ls_runtime *ls_runtime_of(lua_State *L) {

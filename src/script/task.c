@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/interrupt.h"
 #include "script/op.h"
 #include "script/runtime.h"
 
@@ -410,6 +411,7 @@ static void step(struct ls_task *task, lua_State *from) {
   int results;
   lua_State *outer = rt->current;
   rt->current = task->co;
+  ls_interrupt_check(task->co, rt);
   int status = lua_resume(task->co, from, arguments, &results);
   rt->current = outer;
   rt->running = NULL;

@@ -17,6 +17,7 @@
 ---@field shared luaserve.shared
 ---@field task luaserve.task_module
 ---@field timer luaserve.timer_module
+---@field worker luaserve.worker_module
 local luaserve = {}
 
 return luaserve

@@ -9,6 +9,7 @@
 #include "bind/modules.h"
 #include "bind/pool/impl.h"
 #include "bind/pool/pool.h"
+#include "loop/error.h"
 #include "loop/loop.h"
 #include "script/clone.h"
 #include "script/path.h"
@@ -200,8 +201,10 @@ static void push_states(lua_State *L) {
 
 int luaopen_luaserve_pool(lua_State *L) {
   int status = ls_interrupt_install();
-  if (status != 0)
-    return luaL_error(L, "luaserve.pool: no signal to stop jobs with: %s", strerror(-status));
+  if (status != 0) {
+    char text[128];
+    return luaL_error(L, "luaserve.pool: no signal to stop jobs with: %s", ls_error_text(status, text, sizeof text));
+  }
   lua_createtable(L, 0, 2);
   push_states(L);
   lua_pushcclosure(L, l_run, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* process.env: the environment as a table. Every access asks the system, so that C libraries, os.getenv and programs
  * that are started see the same. As everywhere in C, changing it while another thread reads it (a lookup on the pool
- * may) is a race: change it before serving. */
+ * or a worker may) is a race: change it before serving, and before workers start. Workers cannot change it. */
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 
 #include "bind/process/impl.h"
 #include "script/op.h"
+#include "script/runtime.h"
 
 static const char *check_name(lua_State *L) {
   size_t size;
@@ -31,6 +32,7 @@ static int l_index(lua_State *L) {
 static int l_newindex(lua_State *L) {
   luaL_checktype(L, 2, LUA_TSTRING);
   const char *name = check_name(L);
+  ls_runtime_check_main(L, "process.env: assignment");
   int status;
   if (lua_isnil(L, 3)) {
     status = unsetenv(name);

@@ -10,6 +10,7 @@
 #include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "script/handle.h"
+#include "script/interrupt.h"
 #include "script/op.h"
 #include "script/runtime.h"
 #include "script/task.h"
@@ -81,8 +82,11 @@ static void call_hook(lua_State *L, struct hook *hook, int status) {
   lua_getiuservalue(L, -1, 1);
   close_hook(hook);
   lua_pushinteger(L, status);
-  if (lua_pcall(L, 1, 0, handler) != LUA_OK) {
-    const char *text = lua_tostring(L, -1);
+  int result = lua_pcall(L, 1, 0, handler);
+  if (result != LUA_OK) {
+    const struct ls_interrupt *interrupt = ls_runtime_of(L)->interrupt;
+    bool stopped = result == LUA_ERRMEM && interrupt != NULL && interrupt->raised_at != 0;
+    const char *text = stopped ? "it had no end, and was stopped" : lua_tostring(L, -1);
     ls_log_write(ls_runtime_of(L)->loop->log, LS_LOG_ERROR, "error in an exit hook: %s", text != NULL ? text : "?");
   }
   lua_settop(L, handler - 1);
@@ -114,7 +118,7 @@ static int check_status(lua_State *L) {
  * Ends the program: calls the exit hooks, takes everything down in order (<close> variables of the main chunk,
  * finalizers), and ends with the status: 0 to 255, or true (0, the default) or false (1). Does not return. Requests
  * cannot call it: close the server instead. Where no wait is possible (inside string.gsub, say) the hooks are called, but
- * what is open is left to the system.
+ * what is open is left to the system. In a worker it ends the worker alone.
  *   process.exit(1) */
 int ls_process_l_exit(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
@@ -124,11 +128,8 @@ int ls_process_l_exit(lua_State *L) {
     return luaL_error(L, "process.exit in a request would end every request: answer, and close the server instead");
   if (rt->process->ended)
     return luaL_error(L, "process.exit: the program is ending already");
-  if (ls_op_can_await(L)) {
-    ls_runtime_exit(rt, status);
-    ls_task_push_parked(L);
-    return lua_yield(L, 1);
-  }
+  if (rt->worker != NULL || ls_op_can_await(L))
+    return ls_runtime_exit_here(L, status);
   ls_process_end(rt, status);
   fflush(NULL);
   ls_log_flush(rt->loop->log, EXIT_FLUSH_MS);

@@ -41,11 +41,13 @@ static int l_cwd(lua_State *L) {
 }
 
 /* process.chdir(path) -> true | nil, message, code
- * Changes the working folder, of the whole process: every relative path is then another one, in every request. */
+ * Changes the working folder, of the whole process: every relative path is then another one, in every request.
+ * Workers cannot. */
 static int l_chdir(lua_State *L) {
   size_t size;
   const char *path = luaL_checklstring(L, 1, &size);
   luaL_argcheck(L, strlen(path) == size, 1, "a path has no NUL in it");
+  ls_runtime_check_main(L, "process.chdir");
   int code = uv_chdir(path);
   if (code != 0)
     return ls_push_failure(L, code, "chdir '%s'", path);

@@ -174,12 +174,13 @@ static int start(struct handler *handler) {
  * Calls fn(name) in a task of its own whenever the signal comes, instead of what would happen otherwise: a handler of
  * "SIGINT" or "SIGTERM" replaces luaserve's graceful shutdown. Several handlers of one signal are all called.
  * handler:close() ends it. It does not keep the process alive, unless handler:ref() says so. Signals that cannot be
- * handled (SIGKILL, SIGSTOP, SIGSEGV and the like, SIGPIPE) and unknown names raise.
+ * handled (SIGKILL, SIGSTOP, SIGSEGV and the like, SIGPIPE) and unknown names raise, and in a worker all do.
  *   process.on("SIGHUP", function() config = load_config() end) */
 int ls_process_l_on(lua_State *L) {
   size_t which = check_name(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct ls_runtime *rt = ls_runtime_of(L);
+  ls_runtime_check_main(L, "process.on");
   if (!signals[which].can_handle)
     return luaL_error(L, "process.on: %s cannot be handled", signals[which].name);
   if (rt->exiting)
