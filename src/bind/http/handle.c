@@ -4,7 +4,8 @@
 
 #define FIELDS_MAX 64
 
-/* A field access is one lookup in a table that the __index closure holds; a getter stands there as its address. */
+/* A field access is one lookup in a table that the __index closure holds; a getter stands there as the address of its
+ * field, and so does a method in Lua until it is loaded. */
 
 const char ls_http_request_type[] = "luaserve.request";
 const char ls_http_response_type[] = "luaserve.response";
@@ -44,6 +45,17 @@ static int raise_unknown(lua_State *L) {
   return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
 }
 
+/* Pushes the method, and from now on the table of names has it. */
+static int load_method(lua_State *L, const struct ls_http_field *field) {
+  lua_getglobal(L, "require");
+  lua_pushstring(L, field->module);
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, field->name);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, lua_upvalueindex(1), field->name);
+  return 1;
+}
+
 /* Upvalues: the table of names, the type's name. */
 static int l_index(lua_State *L) {
   lua_settop(L, 2);
@@ -51,6 +63,8 @@ static int l_index(lua_State *L) {
   switch (lua_rawget(L, lua_upvalueindex(1))) {
   case LUA_TLIGHTUSERDATA: {
     const struct ls_http_field *field = lua_touserdata(L, -1);
+    if (field->module != NULL)
+      return load_method(L, field);
     return field->get(L, ls_http_check(L, 1, lua_touserdata(L, lua_upvalueindex(2))));
   }
   case LUA_TNIL:

@@ -176,12 +176,18 @@ void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, i
 /* The call of the userdata at index; raises for another value, and when the request has ended. */
 struct ls_call *ls_http_check(lua_State *L, int index, const char *type);
 
-/* One name of an __index: a getter, or else a method. */
+/* One name of an __index: a getter, a method, or a method that is the function of that name in a module written in Lua,
+ * which is loaded when it is looked up for the first time. */
 struct ls_http_field {
   const char *name;
   int (*get)(lua_State *L, struct ls_call *call); /* pushes one value; the userdata is at index 1 */
   lua_CFunction method;
+  const char *module;
 };
+
+#define LS_HTTP_GETTER(field, getter) {.name = (field), .get = (getter)}
+#define LS_HTTP_METHOD(field, function) {.name = (field), .method = (function)}
+#define LS_HTTP_IN_LUA(field, in) {.name = (field), .module = (in)}
 
 /* Makes a metatable whose __index is fields, with the given metamethods; returns its registry reference. */
 int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field *fields, const luaL_Reg *metamethods);

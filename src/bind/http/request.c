@@ -319,7 +319,7 @@ static int l_header_list(lua_State *L) {
 int ls_http_make_headers_type(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__index", l_headers_index}, {"__pairs", l_headers_pairs}, {"__newindex", l_headers_newindex}, {NULL, NULL}};
-  static const struct ls_http_field none[] = {{NULL, NULL, NULL}};
+  static const struct ls_http_field none[] = {{.name = NULL}};
   return ls_http_make_type(L, ls_http_headers_type, none, metamethods);
 }
 
@@ -362,30 +362,30 @@ static int l_newindex(lua_State *L) {
 
 int ls_http_make_request_type(lua_State *L) {
   static const struct ls_http_field fields[] = {
-      {"method", get_method, NULL},
-      {"url", get_url, NULL},
-      {"path", get_path, NULL},
-      {"query", get_query, NULL},
-      {"headers", get_headers, NULL},
-      {"scheme", get_scheme, NULL},
-      {"secure", get_secure, NULL},
-      {"host", get_host, NULL},
-      {"version", get_version, NULL},
-      {"remote_address", get_remote_address, NULL},
-      {"remote_port", get_remote_port, NULL},
-      {"peer_address", get_peer_address, NULL},
-      {"peer_port", get_peer_port, NULL},
-      {"params", get_params, NULL},
-      {"locals", get_locals, NULL},
-      {"decoded_path", NULL, l_decoded_path},
-      {"query_all", NULL, l_query_all},
-      {"header_list", NULL, l_header_list},
-      {"body", NULL, ls_http_l_body},
-      {"json", NULL, ls_http_l_json},
-      {"form", NULL, ls_http_l_form},
-      {"chunks", NULL, ls_http_l_chunks},
-      {"on_close", NULL, l_on_close},
-      {NULL, NULL, NULL},
+      LS_HTTP_GETTER("method", get_method),
+      LS_HTTP_GETTER("url", get_url),
+      LS_HTTP_GETTER("path", get_path),
+      LS_HTTP_GETTER("query", get_query),
+      LS_HTTP_GETTER("headers", get_headers),
+      LS_HTTP_GETTER("scheme", get_scheme),
+      LS_HTTP_GETTER("secure", get_secure),
+      LS_HTTP_GETTER("host", get_host),
+      LS_HTTP_GETTER("version", get_version),
+      LS_HTTP_GETTER("remote_address", get_remote_address),
+      LS_HTTP_GETTER("remote_port", get_remote_port),
+      LS_HTTP_GETTER("peer_address", get_peer_address),
+      LS_HTTP_GETTER("peer_port", get_peer_port),
+      LS_HTTP_GETTER("params", get_params),
+      LS_HTTP_GETTER("locals", get_locals),
+      LS_HTTP_METHOD("decoded_path", l_decoded_path),
+      LS_HTTP_METHOD("query_all", l_query_all),
+      LS_HTTP_METHOD("header_list", l_header_list),
+      LS_HTTP_METHOD("body", ls_http_l_body),
+      LS_HTTP_METHOD("json", ls_http_l_json),
+      LS_HTTP_METHOD("form", ls_http_l_form),
+      LS_HTTP_METHOD("chunks", ls_http_l_chunks),
+      LS_HTTP_METHOD("on_close", l_on_close),
+      {.name = NULL},
   };
   static const luaL_Reg metamethods[] = {{"__newindex", l_newindex}, {NULL, NULL}};
   return ls_http_make_type(L, ls_http_request_type, fields, metamethods);
