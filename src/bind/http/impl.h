@@ -185,9 +185,12 @@ struct ls_http_field {
   const char *module;
 };
 
-#define LS_HTTP_GETTER(field, getter) {.name = (field), .get = (getter)}
-#define LS_HTTP_METHOD(field, function) {.name = (field), .method = (function)}
-#define LS_HTTP_IN_LUA(field, in) {.name = (field), .module = (in)}
+#define LS_HTTP_GETTER(field, getter) \
+  { .name = (field), .get = (getter) }
+#define LS_HTTP_METHOD(field, function) \
+  { .name = (field), .method = (function) }
+#define LS_HTTP_IN_LUA(field, in) \
+  { .name = (field), .module = (in) }
 
 /* Makes a metatable whose __index is fields, with the given metamethods; returns its registry reference. */
 int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field *fields, const luaL_Reg *metamethods);
