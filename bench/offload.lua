@@ -3,8 +3,8 @@
 --
 --   ./luaserve bench/offload.lua [seconds]
 --
--- Serves examples/offload.lua, keeps 8 requests for primes and 4 for password hashes under way, each followed by the next,
--- and meanwhile asks for the plain page every two milliseconds, on a connection of its own.
+-- Serves examples/offload.lua, keeps 8 requests for primes and 4 for password hashes under way, each followed by the
+-- next, and meanwhile asks for the plain page every two milliseconds, on a connection of its own.
 
 local net, process, task, timer =
   require "luaserve.net", require "luaserve.process", require "luaserve.task", require "luaserve.timer"
@@ -13,7 +13,7 @@ local seconds = tonumber(arg[1]) or 5
 local PAUSE = 0.002
 
 local function serve()
-  local server = assert(process.spawn(arg[-1], { "-p", "0", "examples/offload.lua" }, { stdout = "pipe" })) -- "... is served on ..."
+  local server = assert(process.spawn(arg[-1], { "-p", "0", "examples/offload.lua" }, { stdout = "pipe" }))
   local next_line, state = server.stdout:lines()
   local line = assert(next_line(state))
   return server, assert(tonumber(line:match(":(%d+)$")), line)
