@@ -133,8 +133,9 @@ static bool is_eligible(const struct ls_request *request, int64_t length) {
   const struct ls_headers *headers = &request->headers;
   if (!has_content(request->status) || (length >= 0 && length < (int64_t)request->server->options.encode.min_size))
     return false;
-  return ls_media_is_compressible(value_of(headers, "content-type")) && value_of(headers, "content-encoding").ptr == NULL &&
-         value_of(headers, "content-range").ptr == NULL && !has_token(headers, "cache-control", "no-transform");
+  return ls_media_is_compressible(value_of(headers, "content-type")) &&
+         value_of(headers, "content-encoding").ptr == NULL && value_of(headers, "content-range").ptr == NULL &&
+         !has_token(headers, "cache-control", "no-transform");
 }
 
 static int add_vary(struct ls_headers *headers) {
