@@ -36,6 +36,23 @@ static void raise_past_handlers(lua_State *L, struct ls_task *task) {
   lua_error(L);
 }
 
+/* ThreadSanitizer hands a signal on only where the thread calls into the C library: in its builds a hook is such a place. */
+#ifdef __SANITIZE_THREAD__
+static void call_library(lua_State *L, lua_Debug *frame) {
+  (void)L, (void)frame;
+  usleep(0);
+}
+
+static void set_place_for_signals(lua_State *L) {
+  if (lua_gethook(L) == NULL)
+    lua_sethook(L, call_library, LUA_MASKCOUNT, TSAN_STEPS);
+}
+#else
+static void set_place_for_signals(lua_State *L) {
+  (void)L;
+}
+#endif
+
 enum verdict { NOTHING, CLEANUP, RAISE };
 
 /* due is cleared before anything is looked at: a signal that comes meanwhile sets it again. */
@@ -67,6 +84,7 @@ void ls_interrupt_look(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
   struct ls_interrupt *interrupt = rt->interrupt;
   lua_sethook(L, NULL, 0, 0);
+  set_place_for_signals(L);
   if (interrupt == NULL || !atomic_load(&interrupt->due))
     return; /* the hook is left from what is over */
   bool first = interrupt->raised_at == 0;
@@ -97,8 +115,12 @@ static void on_signal(int number, siginfo_t *info, void *context) {
 
 void ls_interrupt_check(lua_State *L, const struct ls_runtime *rt) {
   const struct ls_interrupt *interrupt = rt->interrupt;
-  if (interrupt != NULL && atomic_load_explicit(&interrupt->due, memory_order_relaxed))
+  if (interrupt == NULL)
+    return;
+  if (atomic_load_explicit(&interrupt->due, memory_order_relaxed))
     lua_sethook(L, on_hook, LUA_MASKCOUNT, interrupt->raised_at == 0 ? 1 : GRACE_STEPS);
+  else
+    set_place_for_signals(L);
 }
 
 void ls_interrupt_clear(struct ls_interrupt *interrupt) {
@@ -107,14 +129,6 @@ void ls_interrupt_clear(struct ls_interrupt *interrupt) {
   interrupt->raised_at = 0;
   atomic_store(&interrupt->due, false);
 }
-
-#ifdef __SANITIZE_THREAD__
-/* ThreadSanitizer hands a signal on only where the thread calls into the C library: this is such a place. */
-static void call_library(lua_State *L, lua_Debug *frame) {
-  (void)L, (void)frame;
-  usleep(0);
-}
-#endif
 
 static void unblock_signal(void) {
   sigset_t set;
@@ -128,9 +142,7 @@ bool ls_interrupt_enter(struct ls_interrupt *interrupt, struct ls_runtime *rt) {
   interrupt->rt = rt;
   rt->interrupt = interrupt;
   rt->current = rt->L;
-#ifdef __SANITIZE_THREAD__
-  lua_sethook(rt->L, call_library, LUA_MASKCOUNT, TSAN_STEPS);
-#endif
+  set_place_for_signals(rt->L);
   pthread_mutex_lock(&interrupt->mutex);
   interrupt->thread = pthread_self();
   interrupt->entered = !atomic_load(&interrupt->requested);
