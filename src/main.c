@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <lua.h>
 #include <malloc.h>
 #include <math.h>
@@ -34,6 +35,7 @@
 #define POOL_MAX 1024 /* libuv's limit */
 #define SECONDS_MAX 86400
 #define SETTLE_MS 1000
+#define SIZES_MAX (1ULL << 46)
 
 static const char help[] = "luaserve " LS_VERSION
                            ": a network application server scripted in Lua\n"
@@ -52,6 +54,8 @@ static const char help[] = "luaserve " LS_VERSION
                            "      --slow-limit SECONDS  without waiting: said in the log (0.1; 0: off)\n"
                            "      --cpu-limit SECONDS   the same: stopped, with a 503 (5; 0: off)\n"
                            "      --hang-limit SECONDS  where it cannot be stopped: abort (30; 0: off)\n"
+                           "      --request-memory SIZE what one request may hold (256M; 0: no limit)\n"
+                           "      --memory-limit SIZE   what all of Lua may hold, 512K, 2G (no limit)\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
                            "  -e, --execute CODE    run CODE instead of a script\n"
                            "  -v, --version         print the version\n"
@@ -67,7 +71,9 @@ enum {
   OPTION_POOL_THREADS,
   OPTION_SLOW_LIMIT,
   OPTION_CPU_LIMIT,
-  OPTION_HANG_LIMIT
+  OPTION_HANG_LIMIT,
+  OPTION_REQUEST_MEMORY,
+  OPTION_MEMORY_LIMIT
 };
 
 static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
@@ -79,6 +85,8 @@ static const struct option long_options[] = {{"port", required_argument, NULL, '
                                              {"slow-limit", required_argument, NULL, OPTION_SLOW_LIMIT},
                                              {"cpu-limit", required_argument, NULL, OPTION_CPU_LIMIT},
                                              {"hang-limit", required_argument, NULL, OPTION_HANG_LIMIT},
+                                             {"request-memory", required_argument, NULL, OPTION_REQUEST_MEMORY},
+                                             {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
                                              {"execute", required_argument, NULL, 'e'},
                                              {"version", no_argument, NULL, 'v'},
                                              {"help", no_argument, NULL, 'h'},
@@ -96,9 +104,10 @@ static int usage_error(void) {
 }
 
 static int bad_option(char **argv) {
-  static const char *const names[] = {"--port",         "--host",       "--listen",  "--grace", "--globals",
-                                      "--pool-threads", "--execute",    "--version", "--help",  "--slow-limit",
-                                      "--cpu-limit",    "--hang-limit", NULL};
+  static const char *const names[] = {"--port",           "--host",         "--listen",    "--grace",
+                                      "--globals",        "--pool-threads", "--execute",   "--version",
+                                      "--help",           "--slow-limit",   "--cpu-limit", "--hang-limit",
+                                      "--request-memory", "--memory-limit", NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
     char name[40];
@@ -134,6 +143,20 @@ static int take_seconds(const char *option, uint64_t *ms) {
   if (end == optarg || *end != '\0' || !(seconds >= 0 && seconds <= SECONDS_MAX))
     return 1 + bad_value(option, optarg, "seconds from 0 to 86400");
   *ms = (uint64_t)ceil(seconds * 1000);
+  return 0;
+}
+
+/* Bytes, with K, M or G for units of 1024. */
+static int take_size(const char *option, size_t *bytes) {
+  static const char units[] = "KMG";
+  char *end;
+  errno = 0;
+  unsigned long long value = *optarg >= '0' && *optarg <= '9' ? strtoull(optarg, &end, 10) : ULLONG_MAX;
+  const char *unit = value != ULLONG_MAX && *end != '\0' ? strchr(units, *end) : NULL;
+  unsigned shift = unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+  if (value == ULLONG_MAX || (*end != '\0' && (unit == NULL || end[1] != '\0')) || value > SIZES_MAX >> shift)
+    return 1 + bad_value(option, optarg, "a size such as 300000, 512K, 64M or 2G");
+  *bytes = (size_t)value << shift;
   return 0;
 }
 
@@ -187,6 +210,10 @@ static int take_option(struct settings *settings, int option, char **argv) {
     return take_seconds("--cpu-limit", &settings->program.limits.cpu_ms);
   case OPTION_HANG_LIMIT:
     return take_seconds("--hang-limit", &settings->program.limits.hang_ms);
+  case OPTION_REQUEST_MEMORY:
+    return take_size("--request-memory", &settings->program.limits.request_memory);
+  case OPTION_MEMORY_LIMIT:
+    return take_size("--memory-limit", &settings->program.limits.memory);
   case 'e':
     settings->program.code = optarg;
     return 0;
@@ -321,7 +348,8 @@ int main(int argc, char **argv) {
   keep_memory();
   argv = uv_setup_args(argc, argv); /* makes room for process.title */
   struct settings settings = {.program = {.host = "127.0.0.1", .port = 8080, .grace_ms = 10000, .name = argv[0]}};
-  settings.program.limits = (struct ls_limits){.slow_ms = 100, .cpu_ms = 5000, .hang_ms = 30000};
+  settings.program.limits =
+      (struct ls_limits){.slow_ms = 100, .cpu_ms = 5000, .hang_ms = 30000, .request_memory = (size_t)256 << 20};
   int end = read_arguments(&settings, argc, argv);
   if (end != 0)
     return end - 1;

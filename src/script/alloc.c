@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "script/alloc.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@ struct chunk {
 struct ls_alloc {
   size_t used;
   size_t limit;
+  bool refused;
   struct free_block *free[CLASSES];
   char *cut; /* where the newest chunk is still whole */
   size_t cut_left;
@@ -51,6 +51,11 @@ void ls_alloc_free(struct ls_alloc *alloc) {
 
 void ls_alloc_limit(struct ls_alloc *alloc, size_t bytes) {
   alloc->limit = bytes != 0 ? bytes : SIZE_MAX;
+  alloc->refused = false;
+}
+
+bool ls_alloc_has_refused(const struct ls_alloc *alloc) {
+  return alloc->refused;
 }
 
 size_t ls_alloc_used(const struct ls_alloc *alloc) {
@@ -145,8 +150,10 @@ void *ls_alloc_block(void *ud, void *block, size_t old_size, size_t new_size) {
     alloc->used -= old_size;
     return NULL;
   }
-  if (new_size > old_size && alloc->used + (new_size - old_size) > alloc->limit)
+  if (new_size > old_size && alloc->used + (new_size - old_size) > alloc->limit) {
+    alloc->refused = true;
     return NULL; /* to make a block smaller never fails */
+  }
   void *result = old_size == 0 ? take(alloc, new_size) : resize(alloc, block, old_size, new_size);
   if (result != NULL)
     alloc->used += new_size - old_size;

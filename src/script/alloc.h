@@ -5,6 +5,7 @@
 #ifndef LS_SCRIPT_ALLOC_H
 #define LS_SCRIPT_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct ls_alloc;
@@ -18,6 +19,9 @@ void *ls_alloc_block(void *ud, void *block, size_t old_size, size_t new_size);
 /* From now on no block is given that would make it more than so many bytes; 0: no limit. Lua then collects all garbage,
  * and raises "not enough memory" where that does not help. */
 void ls_alloc_limit(struct ls_alloc *alloc, size_t bytes);
+
+/* Whether this limit has kept it from giving a block. */
+bool ls_alloc_has_refused(const struct ls_alloc *alloc);
 
 /* Bytes that Lua holds now. */
 size_t ls_alloc_used(const struct ls_alloc *alloc);

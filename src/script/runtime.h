@@ -20,11 +20,13 @@ struct ls_task;
 struct ls_watchdog;
 struct ls_worker;
 
-/* What handlers and callbacks may take, in milliseconds; 0: no limit. See watchdog.h. */
+/* What handlers and callbacks may take; 0: no limit. Times are milliseconds; see watchdog.h. */
 struct ls_limits {
-  uint64_t slow_ms; /* without waiting: the log says so */
-  uint64_t cpu_ms;  /* without waiting: stopped */
-  uint64_t hang_ms; /* beyond cpu_ms, where it cannot be stopped: the process is aborted */
+  uint64_t slow_ms;      /* without waiting: the log says so */
+  uint64_t cpu_ms;       /* without waiting: stopped */
+  uint64_t hang_ms;      /* beyond cpu_ms, where it cannot be stopped: the process is aborted */
+  size_t memory;         /* bytes of Lua's memory; see memory.h */
+  size_t request_memory; /* the same, that one request may hold */
 };
 
 struct ls_runtime {
@@ -38,6 +40,11 @@ struct ls_runtime {
   struct ls_limits limits;        /* set after ls_runtime_init; at first there are none */
   uint64_t slow_slices;           /* that were over limits.slow_ms, and were not stopped */
   uint64_t stopped_slices;
+  size_t slice_bytes;        /* what Lua held when the slice began */
+  bool limited_alone;        /* the limit of the slice is the request's own, not that of all */
+  bool wants_collection;     /* a task has ended for want of memory: what it held is garbage */
+  uint64_t collected_at;     /* ns, when memory was last short; 0: never */
+  bool refuses;              /* new requests, for want of memory */
   struct ls_list idle_tasks; /* pooled, waiting for work */
   unsigned idle_count;
   struct ls_list live_tasks;

@@ -26,7 +26,10 @@ struct ls_scope {
   void (*on_error)(struct ls_scope *scope, const char *text);
   /* Puts what it is the scope of into text, cut to size: "GET /users". NULL: nothing to say. */
   void (*describe)(struct ls_scope *scope, char *text, size_t size);
-  int locals; /* registry reference of the table of task.locals; 0: not asked for yet */
+  /* Logs the text, answers what can be answered, and cancels all members and what else is the scope's. NULL: cannot. */
+  void (*give_up)(struct ls_scope *scope, const char *text);
+  size_t charge; /* bytes of Lua's memory that it is taken to hold: memory.c */
+  int locals;    /* registry reference of the table of task.locals; 0: not asked for yet */
   bool is_request;
   bool cancelling;
   bool stopped; /* one of its tasks was stopped for holding the loop: watchdog.c */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "script/interrupt.h"
+#include "script/memory.h"
 #include "script/op.h"
 #include "script/runtime.h"
 #include "script/watchdog.h"
@@ -274,6 +275,7 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
     status = LUA_OK; /* how a continuation is told of success */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   status = ls_watchdog_task_ends(task, L, status);
+  status = ls_memory_task_ends(task, L, status);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
   task->ended = true;
@@ -413,13 +415,17 @@ static void step(struct ls_task *task, lua_State *from) {
   int results;
   lua_State *outer = rt->current;
   rt->current = task->co;
-  bool watched = rt->watchdog != NULL && from == NULL && task != rt->main_task;
+  bool is_slice = from == NULL, watched = is_slice && rt->watchdog != NULL && task != rt->main_task;
+  if (is_slice)
+    ls_memory_begin(rt, task);
   if (watched)
     ls_watchdog_begin(rt, task);
   ls_interrupt_check(task->co, rt);
   int status = lua_resume(task->co, from, arguments, &results);
   if (watched)
     ls_watchdog_end(rt);
+  if (is_slice)
+    ls_memory_end(rt, task);
   rt->current = outer;
   rt->running = NULL;
   if (status == LUA_YIELD && !task->ended)
@@ -433,7 +439,10 @@ static void step(struct ls_task *task, lua_State *from) {
 }
 
 static void resume(struct ls_ready *ready) {
-  step(ls_container_of(ready, struct ls_task, ready), NULL);
+  struct ls_task *task = ls_container_of(ready, struct ls_task, ready);
+  struct ls_runtime *rt = task->rt;
+  step(task, NULL);
+  ls_memory_relieve(rt);
 }
 
 void ls_task_run_inside(struct ls_task *task, lua_State *L, ls_task_end on_end) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
+#include "script/memory.h"
 #include "script/runtime.h"
 #include "script/seal.h"
 #include "script/task.h"
@@ -206,6 +207,16 @@ static void on_timeout(struct ls_timer *timer) {
   cancel(call);
 }
 
+static void give_up(struct ls_scope *scope, const char *text) {
+  struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
+  log_call(call, LS_LOG_ERROR, text);
+  if (!is_finished(call)) {
+    ls_response_fail(call->request, 500, NULL);
+    ls_call_on_finish(call);
+  }
+  cancel(call);
+}
+
 static void free_wait_of(struct ls_wait *wait) {
   struct ls_call *call = wait->call;
   ls_list_remove(&wait->link);
@@ -276,7 +287,7 @@ static void refuse(struct ls_request *request, int status) {
 
 void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   request->user = NULL;
-  struct ls_call *call = take(server);
+  struct ls_call *call = ls_memory_is_short(server->module->rt) ? NULL : take(server);
   if (call == NULL) {
     refuse(request, 503);
     return;
@@ -285,6 +296,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   ls_scope_init(&call->scope, on_scope_empty);
   call->scope.on_error = on_scope_error;
   call->scope.describe = describe_scope;
+  call->scope.give_up = give_up;
   call->scope.is_request = true;
   call->server = server;
   call->body_use = LS_BODY_UNUSED;

@@ -49,7 +49,6 @@ static int k_returned(lua_State *L, int status, lua_KContext context) {
 /* Light userdata at index 1 stays there; results begin at 2. */
 static int l_main(lua_State *L) {
   struct ls_worker *worker = lua_touserdata(L, 1);
-  ls_alloc_limit(worker->rt.alloc, worker->memory_limit);
   set_up(L, worker);
   if (luaL_loadfile(L, worker->file) != LUA_OK)
     return lua_error(L);
@@ -150,7 +149,6 @@ static void on_event(struct ls_link_end *end) {
 /* While it can still be interrupted: hooks and <close> variables may run for ever too. */
 static void end(struct ls_worker *worker) {
   struct ls_runtime *rt = &worker->rt;
-  ls_alloc_limit(rt->alloc, 0);
   if (rt->main_task != NULL && !rt->exiting)
     store_stuck(worker);
   worker->exit_status = rt->exiting ? rt->exit_status : EXIT_SUCCESS;
@@ -179,6 +177,7 @@ static int run_on_loop(struct ls_worker *worker) {
   rt->app_folder = worker->folder;
   rt->grace_ms = worker->grace_ms;
   rt->globals = worker->globals;
+  rt->limits.memory = worker->memory_limit;
   code = ls_link_open(worker->inner.end, &worker->loop, on_event);
   if (code == 0)
     code = run_chunk(worker);

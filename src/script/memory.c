@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/memory.h"
+
+#include <stdio.h>
+#include <uv.h>
+
+#include "loop/loop.h"
+#include "script/alloc.h"
+#include "script/runtime.h"
+#include "script/task.h"
+
+#define RESERVE_BYTES ((size_t)256 * 1024) /* for the words about it, and for cleanup */
+#define COLLECT_NS UINT64_C(1000000000)
+#define MIB (1024.0 * 1024.0)
+
+enum { FULL_PERCENT = 90, RELIEVED_PERCENT = 80 };
+
+/* ---- a slice ---- */
+
+static struct ls_scope *request_scope(const struct ls_task *task) {
+  return task->scope != NULL && task->scope->is_request ? task->scope : NULL;
+}
+
+void ls_memory_begin(struct ls_runtime *rt, struct ls_task *task) {
+  const struct ls_limits *limits = &rt->limits;
+  struct ls_scope *scope = request_scope(task);
+  size_t used = ls_alloc_used(rt->alloc), limit = limits->memory;
+  rt->slice_bytes = used;
+  rt->limited_alone = false;
+  if (scope != NULL && limits->request_memory != 0) {
+    if (scope->charge > used)
+      scope->charge = used;
+    size_t room = limits->request_memory > scope->charge ? limits->request_memory - scope->charge : 0;
+    rt->limited_alone = limit == 0 || used + room < limit;
+    if (rt->limited_alone)
+      limit = used + room;
+  }
+  ls_alloc_limit(rt->alloc, limit);
+}
+
+/* A scope whose last task has ended may be another request's by now, and holds nothing. */
+void ls_memory_end(struct ls_runtime *rt, const struct ls_task *task) {
+  struct ls_scope *scope = request_scope(task);
+  size_t used = ls_alloc_used(rt->alloc), before = rt->slice_bytes;
+  ls_alloc_limit(rt->alloc, 0);
+  if (scope == NULL || (task->ended && ls_list_is_empty(&scope->members)))
+    return;
+  if (used >= before)
+    scope->charge += used - before;
+  else
+    scope->charge -= scope->charge < before - used ? scope->charge : before - used;
+}
+
+int ls_memory_task_ends(struct ls_task *task, lua_State *L, int status) {
+  struct ls_runtime *rt = task->rt;
+  const struct ls_limits *limits = &rt->limits;
+  if (status != LUA_ERRMEM || !ls_alloc_has_refused(rt->alloc) || rt->worker != NULL) /* a worker's limit has no name */
+    return status;
+  rt->wants_collection = true;
+  ls_alloc_limit(rt->alloc, ls_alloc_used(rt->alloc) + RESERVE_BYTES);
+  char text[128];
+  snprintf(text, sizeof text,
+           rt->limited_alone ? "not enough memory: a request may hold %.0f MiB (--request-memory)"
+                             : "not enough memory: all Lua code may hold %.0f MiB (--memory-limit)",
+           (double)(rt->limited_alone ? limits->request_memory : limits->memory) / MIB);
+  lua_pushstring(L, text);
+  lua_replace(L, -2);
+  return status;
+}
+
+/* ---- all together ---- */
+
+static size_t percent(size_t bytes, unsigned percent) {
+  return bytes / 100 * percent;
+}
+
+/* NULL: no request is alive. */
+static struct ls_scope *find_largest(struct ls_runtime *rt) {
+  struct ls_scope *largest = NULL;
+  for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next) {
+    struct ls_scope *scope = request_scope(ls_container_of(link, struct ls_task, link));
+    if (scope != NULL && !scope->cancelling && scope->give_up != NULL &&
+        (largest == NULL || scope->charge > largest->charge))
+      largest = scope;
+  }
+  return largest;
+}
+
+static void cancel_largest(struct ls_runtime *rt) {
+  struct ls_scope *scope = find_largest(rt);
+  if (scope == NULL)
+    return;
+  char text[160];
+  snprintf(text, sizeof text,
+           "Lua holds %.0f of %.0f MiB (--memory-limit), and this request most of it (some %.0f MiB): it is cancelled",
+           (double)ls_alloc_used(rt->alloc) / MIB, (double)rt->limits.memory / MIB, (double)scope->charge / MIB);
+  scope->give_up(scope, text);
+}
+
+static bool is_full(const struct ls_runtime *rt) {
+  return rt->limits.memory != 0 && ls_alloc_used(rt->alloc) >= percent(rt->limits.memory, FULL_PERCENT);
+}
+
+void ls_memory_relieve(struct ls_runtime *rt) {
+  if (!rt->wants_collection && !is_full(rt))
+    return;
+  uint64_t now = uv_hrtime();
+  if (rt->collected_at != 0 && now - rt->collected_at < COLLECT_NS)
+    return;
+  rt->collected_at = now;
+  rt->wants_collection = false;
+  lua_gc(rt->L, LUA_GCCOLLECT);
+  if (!is_full(rt))
+    return;
+  rt->refuses = true;
+  cancel_largest(rt);
+}
+
+bool ls_memory_is_short(struct ls_runtime *rt) {
+  if (rt->refuses && ls_alloc_used(rt->alloc) < percent(rt->limits.memory, RELIEVED_PERCENT))
+    rt->refuses = false;
+  return rt->refuses;
+}
