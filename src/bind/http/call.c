@@ -263,6 +263,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->generation = 1;
   call->timer.fire = on_timeout;
   call->timer.unref = true;
+  call->timer.program = true;
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);
