@@ -27,7 +27,7 @@ end
 
 local function make(server, options)
   local host = options and options.host or "localhost"
-  return setmetatable({ server = server, address = server.address, options = options or {}, host = host,
+  return setmetatable({ server = server, address = server.address, settings = options or {}, host = host,
     cookies = cookies.new(host), open = {}, log_from = server.log:position() }, Client)
 end
 
@@ -45,18 +45,19 @@ local request_options = { "body", "follow_redirects", "form", "headers", "json",
 local stream_options = { "body", "form", "headers", "json", "method", "multipart", "query" }
 local bodies = { "body", "form", "json", "multipart" }
 
---- Raises for what makes no request, at the line of the caller of the method that calls this.
-local function check_request(what, method, path, options, known)
+--- Raises for what makes no request.
+-- @param level whose line, as for error, seen from here
+local function check_request(what, method, path, options, known, level)
   if type(method) ~= "string" or not method:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-    error(("%s: the method must be a token, not %q"):format(what, tostring(method)), 4)
+    error(("%s: the method must be a token, not %q"):format(what, tostring(method)), level)
   elseif type(path) ~= "string" or path == "" or path:find("[%z\1-\32\127]") then
-    error(("%s: the path must be a string without spaces, not %q"):format(what, tostring(path)), 4)
+    error(("%s: the path must be a string without spaces, not %q"):format(what, tostring(path)), level)
   end
-  options_of.check(options, what, known, 4)
+  options_of.check(options, what, known, level)
   local given
   for _, name in ipairs(bodies) do
     if options and options[name] ~= nil then
-      if given then error(("%s: either '%s' or '%s'"):format(what, given, name), 4) end
+      if given then error(("%s: either '%s' or '%s'"):format(what, given, name), level) end
       given = name
     end
   end
@@ -138,9 +139,9 @@ local function begin(self, method, path, options)
   local pathname = target:match("^[^?#]*")
   local head = message.head(method, target, body, {
     { host = self.host, ["content-type"] = content_type, cookie = self.cookies:field(pathname) },
-    self.options.headers or {}, options.headers or {},
+    self.settings.headers or {}, options.headers or {},
   })
-  local wire, text = connection.open(self.address, self.options.timeout or TIMEOUT)
+  local wire, text = connection.open(self.address, self.settings.timeout or TIMEOUT)
   if not wire then return nil, text, from end
   self.open[wire] = true
   local got, upload
@@ -223,7 +224,7 @@ end
 -- @return response; nil, message, position in the log
 local function perform(self, method, path, options)
   local follow = options.follow_redirects
-  if follow == nil then follow = self.options.follow_redirects end
+  if follow == nil then follow = self.settings.follow_redirects end
   local left = follow == true and REDIRECTS_MAX or follow or 0
   local passed = {}
   while true do
@@ -243,21 +244,21 @@ local function perform(self, method, path, options)
   end
 end
 
---- Raises, for a request without a response, at the line of the caller of the method that calls this.
-local function raise(self, method, path, text, from)
+--- Raises for a request without a response; level as for error.
+local function raise(self, method, path, text, from, level)
   local log = self.server.log:since(from)
   if log ~= "" then log = "\nThe log:\n" .. failure.indent(log) end
   if clock.is_held() and text:find("^ETIMEDOUT") then
     text = text .. "\nThe clock is held: does the handler wait for a timer? Ask in a task, and advance the clock."
   end
-  failure.raise(("%s %s: %s%s"):format(method, path, text, log), 4)
+  failure.raise(("%s %s: %s%s"):format(method, path, text, log), level)
 end
 
 local function request(self, what, method, path, options)
-  check_request(what, method, path, options, request_options)
-  if self.closed then error("the client is closed", 3) end
+  check_request(what, method, path, options, request_options, 4)
+  if self.closed then error(what .. ": the client is closed", 3) end
   local answer, text, from = perform(self, method, path, options or {})
-  if not answer then raise(self, method, path, text, from) end
+  if not answer then raise(self, method, path, text, from, 4) end
   return answer
 end
 
@@ -293,17 +294,17 @@ end
 -- @return response
 function Client:stream(path, options)
   local method = options and options.method or "GET"
-  check_request("client:stream", method, path, options, stream_options)
-  if self.closed then error("the client is closed", 2) end
+  check_request("client:stream", method, path, options, stream_options, 3)
+  if self.closed then error("client:stream: the client is closed", 2) end
   local answer, text, from = begin(self, method, path, options or {})
-  if not answer then raise(self, method, path, text, from) end
+  if not answer then raise(self, method, path, text, from, 3) end
   return answer
 end
 
 --- Async. A connection without a request, for bytes that no client would send: write(bytes), read_head(method), read(),
 -- read_all(), close(), reset().
 function Client:connect()
-  local wire, text = connection.open(self.address, self.options.timeout or TIMEOUT)
+  local wire, text = connection.open(self.address, self.settings.timeout or TIMEOUT)
   if not wire then failure.raise("connect: " .. text, 2) end
   self.open[wire] = true
   return wire
@@ -311,7 +312,7 @@ end
 
 --- Somebody else at the same server: a client with cookies of its own.
 function Client:another()
-  local other = make(self.server, self.options)
+  local other = make(self.server, self.settings)
   cleanup.add(other.close, other)
   return other
 end

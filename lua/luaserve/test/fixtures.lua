@@ -2,6 +2,7 @@
 --- Things that a spec needs and that are gone when it ends.
 
 local cleanup = require "luaserve.test.cleanup"
+local folder = require "luaserve.test.folder"
 local fs = require "luaserve.fs"
 local process = require "luaserve.process"
 
@@ -16,14 +17,14 @@ function fixtures.temporary_folder(files)
   if files ~= nil and type(files) ~= "table" then
     error("bad argument #1 to 'temporary_folder' (table expected, got " .. type(files) .. ")", 2)
   end
-  local folder = assert(fs.mkdtemp((process.env.TMPDIR or "/tmp") .. "/luaserve-test-"))
-  cleanup.add(function() assert(fs.rm(folder, { recursive = true, force = true })) end)
+  local path = folder.make()
+  cleanup.add(folder.remove, path)
   for name, content in pairs(files or {}) do
     local parent = name:match("^(.*)/")
-    if parent then assert(fs.mkdir(folder .. "/" .. parent, { recursive = true })) end
-    assert(fs.write_file(folder .. "/" .. name, content))
+    if parent then assert(fs.mkdir(path .. "/" .. parent, { recursive = true })) end
+    assert(fs.write_file(path .. "/" .. name, content))
   end
-  return folder
+  return path
 end
 
 -- ---- the environment ----

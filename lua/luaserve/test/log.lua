@@ -4,7 +4,9 @@
 -- While a client in this process is open the log is kept instead of written. What no expectation has looked at goes to
 -- standard error when the last client closes: nothing is lost, and errors that a spec expects make no noise.
 
+local clock = require "luaserve.core.clock"
 local core = require "luaserve.core.log"
+local timer = require "luaserve.timer"
 
 local log = {}
 
@@ -27,8 +29,10 @@ function Log:position()
 end
 
 --- What has been logged since a position, marked as seen.
-function Log:since(position)
+-- @param expected true: there ought to be something, so it is worth to wait for it
+function Log:since(position, expected)
   self:pull()
+  if expected then self:await(position) end
   local texts = {}
   for i = position + 1, #self.blocks do
     self.blocks[i].seen = true
@@ -42,13 +46,15 @@ function Log:write_unseen()
   self:pull()
   for _, block in ipairs(self.blocks) do
     if not block.seen then io.stderr:write(block.text) end
+    block.seen = true
   end
-  self.blocks = {}
 end
+
+local function nothing() end
 
 -- ---- of this process ----
 
-local shared = new { users = 0 }
+local shared = new { users = 0, await = nothing }
 
 function shared:pull()
   if self.users > 0 then self:add(core.take()) end
@@ -57,6 +63,7 @@ end
 function shared:close()
   if self.users == 1 then
     self:write_unseen()
+    self.blocks = {}
     core.keep(false)
   end
   self.users = self.users - 1
@@ -69,14 +76,24 @@ function log.own()
   return shared
 end
 
---- What a child writes to a pipe.
+-- ---- of others ----
+
+--- A child's answer may be here before what it wrote to its standard error.
+local function await_child(self, position)
+  for _ = 1, 50 do
+    if #self.blocks > position or clock.is_held() then return end
+    timer.sleep(0.01)
+  end
+end
+
+--- What a child writes to a pipe, which add takes.
 function log.of_child()
-  return new { pull = function() end, close = Log.write_unseen }
+  return new { pull = nothing, await = await_child, close = Log.write_unseen }
 end
 
 --- None: it goes where it always goes.
 function log.none()
-  return new { pull = function() end, close = function() end }
+  return new { pull = nothing, await = nothing, close = nothing }
 end
 
 return log

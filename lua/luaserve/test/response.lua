@@ -39,7 +39,7 @@ local function describe(self, with_headers)
     lines[#lines + 1] = shown_body(self)
   end
   local text = "\nThe response:\n" .. failure.indent(table.concat(lines, "\n"))
-  local log = self.log:since(self.log_from)
+  local log = self.log:since(self.log_from, self.status == 500)
   if log ~= "" then text = text .. "\nThe log:\n" .. failure.indent(log) end
   return text
 end
@@ -81,7 +81,7 @@ function Response:expect(...)
   end
   for _, status in ipairs(wanted) do
     if status == self.status then
-      if status >= 500 then self.log:since(self.log_from) end -- what it says was expected
+      if status >= 500 then self.log:since(self.log_from, true) end -- what it says was expected
       return self
     end
   end

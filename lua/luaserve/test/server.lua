@@ -2,6 +2,7 @@
 --- What a client asks: a server in this process, a script in a process of its own, or what listens somewhere already.
 -- Each is { address =, log =, close = function }.
 
+local folder = require "luaserve.test.folder"
 local fs = require "luaserve.fs"
 local http = require "luaserve.http"
 local log = require "luaserve.test.log"
@@ -19,24 +20,24 @@ Server.__index = Server
 
 function Server:close()
   if not self.http then return end
-  self.http:close(0)
+  if task.can_await() then self.http:close(0) end -- else the program ends, and the server with it
   self.http = nil
-  if self.folder then assert(fs.rm(self.folder, { recursive = true, force = true })) end
+  if self.folder then folder.remove(self.folder) end
   self.log:close()
 end
 
-local function serve(app, options, place, folder)
+local function serve(app, options, place, own_folder)
   local served = options and options.server and http.create_server(options.server, app) or http.create_server(app)
   assert(served:listen(place))
   served:unref() -- where a spec waits for ever nothing else is alive, and the program says so
   local kept = options and options.log and log.none() or log.own()
-  return setmetatable({ http = served, address = served:address(), folder = folder, log = kept }, Server)
+  return setmetatable({ http = served, address = served:address(), folder = own_folder, log = kept }, Server)
 end
 
 --- On a unix socket in a folder that only this user can enter.
 function server.private(app, options)
-  local folder = assert(fs.mkdtemp("/tmp/luaserve-test-"))
-  return serve(app, options, { path = folder .. "/socket" }, folder)
+  local own_folder = folder.make("/tmp") -- a path of a socket is short
+  return serve(app, options, { path = own_folder .. "/socket" }, own_folder)
 end
 
 --- On a free port.
@@ -102,24 +103,31 @@ function server.script(path, options)
   child.stdout:set_timeout(START_TIMEOUT)
   self.address = read_address(child)
   if not self.address then
-    self:close()
-    return nil, ("%s said no address that it serves:\n%s"):format(path, self.log:since(0))
+    self:stop()
+    local text = self.log:since(0)
+    self.log:close()
+    return nil, ("%s said no address that it serves:\n%s"):format(path, text)
   end
   child.stdout:set_timeout(nil)
   self.output = task.background(drain, child.stdout, function() end)
   return self
 end
 
---- Ends it: SIGTERM, and SIGKILL where that does not help for a second.
-function Child:close()
-  if not self.child then return end
+--- Ends it, if it still runs: SIGTERM, and SIGKILL where that does not help for a second.
+function Child:stop()
   local child = self.child
   self.child = nil
   child:terminate()
+  if not task.can_await() then return end
   child:wait()
   self.errors:join()
   if self.output then self.output:join() end
   child:close()
+end
+
+function Child:close()
+  if not self.child then return end
+  self:stop()
   self.log:close()
 end
 
