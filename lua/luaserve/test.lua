@@ -47,8 +47,8 @@ function test.client(app, options)
   return client.new(server.elsewhere(app), options)
 end
 
---- The same over TCP, on a free port of 127.0.0.1: client.address tells which. With a path, luaserve runs that script in a
--- process of its own, on a port that is free.
+--- The same over TCP, on a free port of 127.0.0.1: client.address tells which. With a path, luaserve runs that script
+-- in a process of its own, on a port that is free.
 -- @param app a handler, an app, or the path of a script that serves something
 -- @param options as for client; of a script also: arguments: a list; env: more variables, { NAME = value }; cwd: its
 -- folder; options: a list of luaserve's own options, in front of the script

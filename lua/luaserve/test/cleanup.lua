@@ -3,8 +3,8 @@
 --
 -- busted's before_each and after_each tell where one begins and ends. They are of the block in which this module is
 -- loaded, which is the file where it is required at its top (busted loads modules anew for each file). What is made
--- outside of them, in a setup for one, is put away at the end of the file; and in a program that busted does not run, at
--- the end of the program.
+-- outside of them, in a setup for one, is put away at the end of the file; and in a program that busted does not run,
+-- at the end of the program.
 
 local process = require "luaserve.process"
 

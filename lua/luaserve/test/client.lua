@@ -268,8 +268,8 @@ end
 -- @param method "GET" and so on; any token
 -- @param path with or without a query, encoded as it is sent
 -- @param options headers: { name = value }, a list for a repeated one, false for none; query: { name = value }, in
--- addition; one of body: a string, or a function that gives pieces (sent chunked), json: a value, form: { name = value },
--- multipart: { name = text or { body =, filename =, content_type = } }; follow_redirects: true (10) or how many
+-- addition; one of body: a string, or a function that gives pieces (sent chunked), json: a value, form: { name = value
+-- }, multipart: { name = text or { body =, filename =, content_type = } }; follow_redirects: true (10) or how many
 -- @return response. Raises where none comes
 function Client:request(method, path, options)
   local answer = request(self, "client:request", method, path, options)
@@ -286,8 +286,8 @@ for _, method in ipairs { "get", "post", "put", "patch", "delete", "head", "opti
   end
 end
 
---- Async. Asks, and waits for the head of the response only; its body comes by read, chunks or events. Redirects are not
--- followed.
+--- Async. Asks, and waits for the head of the response only; its body comes by read, chunks or events. Redirects are
+-- not followed.
 --   local stream <close> = client:stream("/events")
 --   local event = stream:events():next()
 -- @param options as for request, and method

@@ -38,8 +38,8 @@ function Move:__close()
   self.clock.moving = false
 end
 
---- Async. Lets so many seconds pass. What is due meanwhile runs, in its order and each at its time, with all that it sets
--- off, before the next; and what was under way first of all.
+--- Async. Lets so many seconds pass. What is due meanwhile runs, in its order and each at its time, with all that it
+-- sets off, before the next; and what was under way first of all.
 -- @param seconds 0: only lets run what is under way
 function Clock:advance(seconds)
   check_open(self)

@@ -93,7 +93,8 @@ local function read_one_head(self)
   local list
   list, message, code = read_fields(self)
   if not list then return nil, message, code end
-  return { version = version, status = tonumber(status), reason = reason, header_list = list, headers = fields_of(list) }
+  local headers = fields_of(list)
+  return { version = version, status = tonumber(status), reason = reason, header_list = list, headers = headers }
 end
 
 --- What the head says of the body: how it is read, and its length.

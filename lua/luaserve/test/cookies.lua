@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- What a client keeps of Set-Cookie, for one host (RFC 6265 5.2 to 5.4). Whether a cookie is secure does not matter here:
--- what a spec asks plays the part of a server behind TLS.
+--- What a client keeps of Set-Cookie, for one host (RFC 6265 5.2 to 5.4). Whether a cookie is secure does not matter
+-- here: what a spec asks plays the part of a server behind TLS.
 
 local cookies = {}
 
@@ -61,7 +61,8 @@ local function domain_matches(host, domain)
 end
 
 local function path_matches(path, prefix)
-  return path == prefix or path:sub(1, #prefix) == prefix and (prefix:sub(-1) == "/" or path:sub(#prefix + 1, #prefix + 1) == "/")
+  if path:sub(1, #prefix) ~= prefix then return false end
+  return #path == #prefix or prefix:sub(-1) == "/" or path:sub(#prefix + 1, #prefix + 1) == "/"
 end
 
 local function has_expired(cookie)

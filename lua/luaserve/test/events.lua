@@ -49,8 +49,8 @@ local function take_line(self, event, line)
 end
 
 --- Async. The next event.
--- @return { event = its type, or "message", data =, id = the last id that was sent, or "", retry = in milliseconds }; nil
--- at the end of the stream. Comments are in events.comments, in their order
+-- @return { event = its type, or "message", data =, id = the last id that was sent, or "", retry = in milliseconds };
+-- nil at the end of the stream. Comments are in events.comments, in their order
 function Events:next()
   local event = { lines = {} }
   for line in read_line, self do

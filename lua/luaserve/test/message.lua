@@ -42,8 +42,8 @@ local function format_part(part)
   return head .. "\r\n\r\n" .. tostring(part.body)
 end
 
---- The parts of a form as a list: { name = "text" }, { name = { body =, filename =, content_type = } }, or a list of such
--- with their names.
+--- The parts of a form as a list. It is { name = "text" }, { name = { body =, filename =, content_type = } }, or a list
+-- of such with their names.
 local function parts_of(form)
   if form[1] then return form end
   local parts = {}

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- A response, and what is expected of it. Expectations give the response back, so that they can be chained; one that is
--- not met is a failure at the line that expects, with what came instead.
+--- A response, and what is expected of it. Expectations give the response back, so that they can be chained; one that
+-- is not met is a failure at the line that expects, with what came instead.
 
 local events = require "luaserve.test.events"
 local failure = require "luaserve.test.failure"
