@@ -27,10 +27,10 @@ static void check_held(lua_State *L) {
  * Stops the clock. time: of the calendar, ns since 1970, for os.time and os.date; as it is if there is none. */
 static int l_hold(lua_State *L) {
   struct ls_loop *loop = loop_of(L);
-  int64_t time = luaL_optinteger(L, 1, ls_clock_time(loop));
+  int64_t time = luaL_optinteger(L, 1, ls_timers_time(loop));
   if (loop->timers.held)
     return luaL_error(L, "the clock is held already");
-  ls_clock_hold(loop, time);
+  ls_timers_hold(loop, time);
   return 0;
 }
 
@@ -38,7 +38,7 @@ static int l_hold(lua_State *L) {
  * It runs again, from where it is. */
 static int l_release(lua_State *L) {
   check_held(L);
-  ls_clock_release(loop_of(L));
+  ls_timers_release(loop_of(L));
   return 0;
 }
 
@@ -50,7 +50,7 @@ static int l_is_held(lua_State *L) {
 
 /* clock.now() -> ns from some point in the past */
 static int l_now(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)ls_clock_now(loop_of(L)));
+  lua_pushinteger(L, (lua_Integer)ls_timers_now(loop_of(L)));
   return 1;
 }
 
@@ -58,7 +58,7 @@ static int l_now(lua_State *L) {
  * When the first timer is due that this clock moves; nil: there is none. */
 static int l_first_due(lua_State *L) {
   uint64_t due;
-  if (ls_clock_first_due(loop_of(L), &due))
+  if (ls_timers_first_due(loop_of(L), &due))
     lua_pushinteger(L, (lua_Integer)due);
   else
     lua_pushnil(L);
@@ -70,8 +70,8 @@ static int l_first_due(lua_State *L) {
 static int l_set(lua_State *L) {
   uint64_t now = (uint64_t)luaL_checkinteger(L, 1);
   check_held(L);
-  luaL_argcheck(L, now >= ls_clock_now(loop_of(L)), 1, "the clock does not run backwards");
-  ls_clock_set(loop_of(L), now);
+  luaL_argcheck(L, now >= ls_timers_now(loop_of(L)), 1, "the clock does not run backwards");
+  ls_timers_set(loop_of(L), now);
   return 0;
 }
 

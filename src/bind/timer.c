@@ -128,7 +128,7 @@ static void run_handle(struct ls_ready *ready) {
 
 /* The next multiple of the delay after the first: drift-free, and missed runs are skipped. */
 static uint64_t next_due(const struct handle *handle) {
-  uint64_t since_first = ls_clock_now(handle->rt->loop) - handle->first;
+  uint64_t since_first = ls_timers_now(handle->rt->loop) - handle->first;
   return handle->first + (since_first / handle->delay + 1) * handle->delay;
 }
 
@@ -147,7 +147,7 @@ static int activate(lua_State *L, struct handle *handle, int index) {
     deactivate(handle);
   lua_pushvalue(L, index);
   int self = luaL_ref(L, LUA_REGISTRYINDEX);
-  uint64_t due = ls_clock_now(rt->loop) + handle->delay;
+  uint64_t due = ls_timers_now(rt->loop) + handle->delay;
   int status = ls_timer_start_at(rt->loop, &handle->timer, due);
   if (status != 0) {
     luaL_unref(L, LUA_REGISTRYINDEX, self);

@@ -86,7 +86,7 @@ static struct ls_timer_heap *heap_of(struct ls_timers *timers, const struct ls_t
 }
 
 static uint64_t now_of(const struct ls_loop *loop, const struct ls_timer *timer) {
-  return timer->program ? ls_clock_now(loop) : uv_hrtime();
+  return timer->program ? ls_timers_now(loop) : uv_hrtime();
 }
 
 /* When it is due on the machine's clock. Of a held one only those that are due have a time: at once. */
@@ -204,11 +204,11 @@ size_t ls_timers_count(const struct ls_timers *timers) {
 
 /* ---- the program's clock ---- */
 
-uint64_t ls_clock_now(const struct ls_loop *loop) {
+uint64_t ls_timers_now(const struct ls_loop *loop) {
   return loop->timers.held ? loop->timers.now : uv_hrtime() + loop->timers.ahead;
 }
 
-int64_t ls_clock_time(const struct ls_loop *loop) {
+int64_t ls_timers_time(const struct ls_loop *loop) {
   const struct ls_timers *timers = &loop->timers;
   if (timers->held)
     return timers->time + (int64_t)timers->now;
@@ -217,21 +217,21 @@ int64_t ls_clock_time(const struct ls_loop *loop) {
   return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
-void ls_clock_hold(struct ls_loop *loop, int64_t time_ns) {
+void ls_timers_hold(struct ls_loop *loop, int64_t time_ns) {
   struct ls_timers *timers = &loop->timers;
-  timers->now = ls_clock_now(loop);
+  timers->now = ls_timers_now(loop);
   timers->time = time_ns - (int64_t)timers->now;
   timers->held = true;
   apply_refs(timers);
 }
 
-void ls_clock_set(struct ls_loop *loop, uint64_t now) {
+void ls_timers_set(struct ls_loop *loop, uint64_t now) {
   assert(loop->timers.held && now >= loop->timers.now);
   loop->timers.now = now;
   arm_first(&loop->timers);
 }
 
-void ls_clock_release(struct ls_loop *loop) {
+void ls_timers_release(struct ls_loop *loop) {
   struct ls_timers *timers = &loop->timers;
   timers->held = false;
   timers->ahead = timers->now - uv_hrtime();
@@ -239,7 +239,7 @@ void ls_clock_release(struct ls_loop *loop) {
   arm_first(timers);
 }
 
-bool ls_clock_first_due(const struct ls_loop *loop, uint64_t *due) {
+bool ls_timers_first_due(const struct ls_loop *loop, uint64_t *due) {
   const struct ls_timer *timer = top(&loop->timers.program);
   if (timer != NULL)
     *due = timer->due;

@@ -65,23 +65,23 @@ size_t ls_timers_count(const struct ls_timers *timers);
 /* ---- the program's clock ---- */
 
 /* What it says, in ns from some point in the past. It never runs backwards. */
-uint64_t ls_clock_now(const struct ls_loop *loop);
+uint64_t ls_timers_now(const struct ls_loop *loop);
 
 /* The calendar of the program, ns since 1970: the system's, but while the clock is held that of the clock. */
-int64_t ls_clock_time(const struct ls_loop *loop);
+int64_t ls_timers_time(const struct ls_loop *loop);
 
 /* From now on it stands still, at time_ns of the calendar, and fires what is due only when it is set. Timers on it do not
  * keep the loop alive meanwhile, since nothing else will make them fire. */
-void ls_clock_hold(struct ls_loop *loop, int64_t time_ns);
+void ls_timers_hold(struct ls_loop *loop, int64_t time_ns);
 
 /* Moves the held clock forward, to no earlier than now. What is due then fires in the next pass over the timers, all with
  * this time; so who wants each with its own goes from one due time to the next. */
-void ls_clock_set(struct ls_loop *loop, uint64_t now);
+void ls_timers_set(struct ls_loop *loop, uint64_t now);
 
 /* It runs again, from where it is. */
-void ls_clock_release(struct ls_loop *loop);
+void ls_timers_release(struct ls_loop *loop);
 
 /* When its first timer is due, in *due; false: it has none. */
-bool ls_clock_first_due(const struct ls_loop *loop, uint64_t *due);
+bool ls_timers_first_due(const struct ls_loop *loop, uint64_t *due);
 
 #endif

@@ -41,7 +41,7 @@ static bool is_clock_held(lua_State *L) {
 }
 
 static void push_held_time(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)(ls_clock_time(ls_runtime_of(L)->loop) / NS_PER_S));
+  lua_pushinteger(L, (lua_Integer)(ls_timers_time(ls_runtime_of(L)->loop) / NS_PER_S));
 }
 
 static int l_time(lua_State *L) {

@@ -107,7 +107,7 @@ static void the_clocks_run_together(void) {
   struct world world;
   set_up(&world);
   uint64_t base = uv_hrtime();
-  CHECK(ls_clock_now(&world.loop) - base < 1000 * MS);
+  CHECK(ls_timers_now(&world.loop) - base < 1000 * MS);
   for (unsigned i = 0; i < MANY; i++) {
     world.probes[i].timer.program = i % 2 == 0;
     CHECK_INT(ls_timer_start_at(&world.loop, &world.probes[i].timer, base + i * 7 % MANY / 2), 0);
@@ -126,28 +126,28 @@ static void a_held_clock_fires_when_it_is_set(void) {
   struct world world;
   uint64_t due = 0;
   set_up(&world);
-  CHECK(!ls_clock_first_due(&world.loop, &due));
+  CHECK(!ls_timers_first_due(&world.loop, &due));
   for (unsigned i = 0; i < 2; i++) {
     world.probes[i].timer.program = true;
     world.probes[i].timer.fire = on_fire_held;
     CHECK_INT(ls_timer_start(&world.loop, &world.probes[i].timer, (2 - i) * 60000 * MS), 0);
   }
-  ls_clock_hold(&world.loop, 0);
-  CHECK_INT(ls_clock_time(&world.loop), 0);
-  uint64_t start = ls_clock_now(&world.loop);
+  ls_timers_hold(&world.loop, 0);
+  CHECK_INT(ls_timers_time(&world.loop), 0);
+  uint64_t start = ls_timers_now(&world.loop);
   CHECK_INT(ls_timer_start(&world.loop, &world.probes[2].timer, MS), 0);
   ls_loop_run(&world.loop);
   CHECK_INT(world.fired, 1);
   CHECK_INT(world.probes[2].order, 1);
-  CHECK(ls_clock_now(&world.loop) == start);
-  CHECK(ls_clock_first_due(&world.loop, &due));
+  CHECK(ls_timers_now(&world.loop) == start);
+  CHECK(ls_timers_first_due(&world.loop, &due));
   CHECK(due == world.probes[1].timer.due);
-  ls_clock_set(&world.loop, due);
+  ls_timers_set(&world.loop, due);
   CHECK_INT(ls_timer_start(&world.loop, &world.probes[2].timer, MS), 0);
   ls_loop_run(&world.loop);
   CHECK_INT(world.fired, 3);
   CHECK_INT(world.probes[1].order, 2);
-  CHECK(ls_clock_time(&world.loop) == (int64_t)(due - start));
+  CHECK(ls_timers_time(&world.loop) == (int64_t)(due - start));
   tear_down(&world);
 }
 
@@ -155,21 +155,21 @@ static void a_held_clock_fires_when_it_is_set(void) {
 static void a_released_clock_goes_on_from_where_it_is(void) {
   struct world world;
   set_up(&world);
-  ls_clock_hold(&world.loop, 0);
-  uint64_t moved = ls_clock_now(&world.loop) + 3600000 * MS;
-  ls_clock_set(&world.loop, moved);
+  ls_timers_hold(&world.loop, 0);
+  uint64_t moved = ls_timers_now(&world.loop) + 3600000 * MS;
+  ls_timers_set(&world.loop, moved);
   world.probes[0].timer.program = true;
   CHECK_INT(ls_timer_start(&world.loop, &world.probes[0].timer, 2 * MS), 0);
   world.probes[0].timer.fire = on_fire_held;
-  ls_clock_release(&world.loop);
+  ls_timers_release(&world.loop);
   uint64_t before = uv_hrtime();
-  CHECK(ls_clock_now(&world.loop) >= moved);
-  CHECK(ls_clock_now(&world.loop) - moved < 60000 * MS);
-  CHECK(ls_clock_time(&world.loop) > 3600000 * (int64_t)MS);
+  CHECK(ls_timers_now(&world.loop) >= moved);
+  CHECK(ls_timers_now(&world.loop) - moved < 60000 * MS);
+  CHECK(ls_timers_time(&world.loop) > 3600000 * (int64_t)MS);
   ls_loop_run(&world.loop);
   CHECK_INT(world.fired, 1);
   CHECK(uv_hrtime() > before);
-  CHECK(ls_clock_now(&world.loop) >= moved + 2 * MS);
+  CHECK(ls_timers_now(&world.loop) >= moved + 2 * MS);
   tear_down(&world);
 }
 
