@@ -206,6 +206,11 @@ describe("test.client", function()
       ["either 'form' or 'json'"] = function() client:post("/", { json = 1, form = {} }) end,
       ["unknown option 'follow_redirects'"] = function() client:stream("/", { follow_redirects = true }) end,
       ["test.client: unknown option 'hots' %(did you mean 'host'"] = function() test.client(echo, { hots = "x" }) end,
+      ["test.client: host must be a string"] = function() test.client(echo, { host = 1 }) end,
+      ["test.serve: timeout must be seconds over 0, not 0"] = function() test.serve(echo, { timeout = 0 }) end,
+      ["test.client: no header field: x"] = function() test.client(echo, { headers = { x = "a\r\nb: c" } }) end,
+      ["client:get: no header field: a\n"] = function() client:get("/", { headers = { ["a\n"] = "b" } }) end,
+      ["client:get: headers must be a table"] = function() client:get("/", { headers = "x" }) end,
       ["bad argument #1 to 'client'"] = function() test.client("app.lua") end,
       ["bad argument #1 to 'serve'"] = function() test.serve({}) end,
     } do

@@ -20,15 +20,36 @@ local Client = {}
 Client.__index = Client
 Client.__name = "luaserve.test.client"
 
---- options_of.check at the line of the caller of who calls this.
-function client.check(options, what, known)
-  options_of.check(options, what, known, 3)
-end
-
 local function make(server, options)
   local host = options and options.host or "localhost"
   return setmetatable({ server = server, address = server.address, settings = options or {}, host = host,
     cookies = cookies.new(host), open = {}, log_from = server.log:position() }, Client)
+end
+
+--- Raises for header fields that would be more than one.
+local function check_headers(what, headers, level)
+  if headers ~= nil and type(headers) ~= "table" then
+    error(("%s: headers must be a table, not a %s"):format(what, type(headers)), level + 1)
+  end
+  for name, value in pairs(headers or {}) do
+    for _, one in ipairs(type(value) == "table" and value or { value }) do
+      if type(name) ~= "string" or (name .. tostring(one)):find("[%z\r\n]") then
+        error(("%s: no header field: %s"):format(what, tostring(name)), level + 1)
+      end
+    end
+  end
+end
+
+--- Raises for options that no client takes, at the line of the caller of who calls this.
+function client.check(options, what, known)
+  options_of.check(options, what, known, 3)
+  options = options or {}
+  if options.host ~= nil and type(options.host) ~= "string" then
+    error(("%s: host must be a string, not a %s"):format(what, type(options.host)), 3)
+  elseif options.timeout ~= nil and not (type(options.timeout) == "number" and options.timeout > 0) then
+    error(("%s: timeout must be seconds over 0, not %s"):format(what, tostring(options.timeout)), 3)
+  end
+  check_headers(what, options.headers, 3)
 end
 
 --- A client of a server (luaserve.test.server), which is closed with it.
@@ -54,6 +75,7 @@ local function check_request(what, method, path, options, known, level)
     error(("%s: the path must be a string without spaces, not %q"):format(what, tostring(path)), level)
   end
   options_of.check(options, what, known, level)
+  check_headers(what, options and options.headers, level)
   local given
   for _, name in ipairs(bodies) do
     if options and options[name] ~= nil then

@@ -57,14 +57,10 @@ Env.__close = Env.close
 
 -- ---- fixtures ----
 
---- What most things are put away with.
+--- What most things are put away with: their method, where they have one.
 local function close(value)
-  if type(value) ~= "table" and type(value) ~= "userdata" then return end
-  local metatable = debug.getmetatable(value)
-  if type(value) == "table" and rawget(value, "close") or metatable and metatable.__index then
-    local method = value.close
-    if method then method(value) end
-  end
+  local found, method = pcall(function() return value.close end)
+  if found and method and type(value) ~= "string" then method(value) end
 end
 
 --- A thing that specs share how to make, not the thing: the function that comes back makes it when an `it` first calls

@@ -80,7 +80,7 @@ end
 
 --- A child's answer may be here before what it wrote to its standard error.
 local function await_child(self, position)
-  for _ = 1, 50 do
+  for _ = 1, 20 do
     if #self.blocks > position or clock.is_held() then return end
     timer.sleep(0.01)
   end
