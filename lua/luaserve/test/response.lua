@@ -81,7 +81,7 @@ function Response:expect(...)
   end
   for _, status in ipairs(wanted) do
     if status == self.status then
-      if status >= 500 then self.log:since(self.log_from, status == 500) end -- what it says was expected
+      if status >= 400 then self.log:since(self.log_from, status == 500) end -- what it says was expected
       return self
     end
   end
