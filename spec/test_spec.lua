@@ -146,7 +146,11 @@ describe("test.client", function()
     local app = setmetatable({ answer = "called" }, { __call = function(self, _, res) res:send(self.answer) end })
     test.client(app):get("/"):expect_body("called")
     test.client(echo, { server = { max_url = 10 } }):get("/0123456789"):expect(414)
-    assert.error_matches(function() test.client(echo, { server = { max_boddy = 1 } }) end, "did you mean 'max_body'")
+    for _, make in ipairs { test.client, test.serve } do
+      assert.matches("did you mean 'max_body'", failure_of(here() + 1, function()
+        make(echo, { server = { max_boddy = 1 } })
+      end))
+    end
   end)
 
   it("speaks with what listens somewhere already", function()

@@ -26,8 +26,19 @@ function Server:close()
   self.log:close()
 end
 
-local function serve(app, options, place, own_folder)
-  local served = options and options.server and http.create_server(options.server, app) or http.create_server(app)
+--- The server, which does not listen yet. What is wrong with its options is the mistake of who calls luaserve.test.
+local function create(app, options)
+  local made, served
+  if options and options.server then
+    made, served = pcall(http.create_server, options.server, app)
+  else
+    made, served = pcall(http.create_server, app)
+  end
+  if not made then error(served, 4) end
+  return served
+end
+
+local function listen(served, options, place, own_folder)
   assert(served:listen(place))
   served:unref() -- where a spec waits for ever nothing else is alive, and the program says so
   local kept = options and options.log and log.none() or log.own()
@@ -36,13 +47,15 @@ end
 
 --- On a unix socket in a folder that only this user can enter.
 function server.private(app, options)
+  local served = create(app, options)
   local own_folder = folder.make("/tmp") -- a path of a socket is short
-  return serve(app, options, { path = own_folder .. "/socket" }, own_folder)
+  return listen(served, options, { path = own_folder .. "/socket" }, own_folder)
 end
 
 --- On a free port.
 function server.public(app, options)
-  return serve(app, options, { host = "127.0.0.1", port = 0 })
+  local served = create(app, options)
+  return listen(served, options, { host = "127.0.0.1", port = 0 })
 end
 
 -- ---- somewhere else ----
