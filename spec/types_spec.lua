@@ -7,7 +7,7 @@ local process, task, timer = require "luaserve.process", require "luaserve.task"
 
 local folder = "lua/luaserve/types/"
 local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
-  "shared", "task", "timer", "worker" }
+  "shared", "task", "test", "timer", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -172,6 +172,21 @@ describe("lua/luaserve/types", function()
     check("luaserve.group", task.group())
     check("luaserve.semaphore", task.semaphore(1))
     check("luaserve.channel", task.channel())
+  end)
+
+  it("declares what test returns", function()
+    local test = require "luaserve.test"
+    local test_client = test.client(function(_, res) res:send("x") end)
+    check("luaserve.test.client", test_client)
+    local response = test_client:get("/")
+    check("luaserve.test.response", response)
+    for name in pairs(classes["luaserve.test.response"].fields) do assert.is_not_nil(response[name], name) end
+    local stream <close> = test_client:stream("/")
+    check("luaserve.test.events", stream:events())
+    check("luaserve.test.connection", test_client:connect())
+    local clock <close> = test.clock()
+    check("luaserve.test.clock", clock)
+    check("luaserve.test.env", test.env {})
   end)
 
   it("declares what crypto returns", function()

@@ -24,14 +24,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 
 enum {
   ENTRY_MAX = 16 * 1024,
   CAPACITY_MIN = 4 * 1024,
-  HEAD_MAX = 40,   /* time and level */
-  MARK_MAX = 40,   /* what stands in for the end of a cut text, and the newline */
-  POLL_MS = 100,   /* how long a stalled writer may take to see that it shall stop */
+  HEAD_MAX = 40, /* time and level */
+  MARK_MAX = 40, /* what stands in for the end of a cut text, and the newline */
+  POLL_MS = 100, /* how long a stalled writer may take to see that it shall stop */
+  KEPT_MAX = 1024 * 1024,
   RETRY_MS = 1000, /* between attempts after an error such as a full disk */
   FREE_MS = 1000,
 };
@@ -53,6 +55,8 @@ struct ls_log {
   size_t used;
   uint64_t queued;  /* bytes that were ever put into the ring */
   uint64_t flushed; /* of them: written, or discarded after an error */
+  bool keeping;
+  struct ls_buf kept;
   unsigned long dropped;
   unsigned long unreported; /* of them: those the log itself has not mentioned yet */
   unsigned long reporting;  /* how many the notice speaks of */
@@ -108,6 +112,7 @@ static void destroy(struct ls_log *log) {
   pthread_cond_destroy(&log->filled);
   pthread_mutex_destroy(&log->mutex);
   close(log->fd);
+  ls_buf_dispose(&log->kept);
   free(log->ring);
   free(log);
 }
@@ -254,8 +259,18 @@ static void put(struct ls_log *log, const char *bytes, size_t n) {
   log->queued += n;
 }
 
+static void keep(struct ls_log *log, const char *entry, size_t n) {
+  if (log->kept.len + n > KEPT_MAX || ls_buf_append(&log->kept, entry, n) != 0)
+    log->dropped++;
+}
+
 static void queue(struct ls_log *log, const char *entry, size_t n) {
   pthread_mutex_lock(&log->mutex);
+  if (log->keeping) {
+    keep(log, entry, n);
+    pthread_mutex_unlock(&log->mutex);
+    return;
+  }
   bool fits = log->unreported == 0 && n <= log->capacity - log->used;
   if (fits && (log->started || start_writer(log) == 0)) {
     put(log, entry, n);
@@ -301,6 +316,21 @@ void ls_log_write(struct ls_log *log, enum ls_log_level level, const char *forma
   va_start(args, format);
   ls_log_vwrite(log, level, format, args);
   va_end(args);
+}
+
+void ls_log_keep(struct ls_log *log, bool on) {
+  pthread_mutex_lock(&log->mutex);
+  log->keeping = on;
+  if (!on)
+    ls_buf_dispose(&log->kept);
+  pthread_mutex_unlock(&log->mutex);
+}
+
+void ls_log_take(struct ls_log *log, struct ls_buf *text) {
+  pthread_mutex_lock(&log->mutex);
+  *text = log->kept;
+  ls_buf_init(&log->kept);
+  pthread_mutex_unlock(&log->mutex);
 }
 
 void ls_log_flush(struct ls_log *log, unsigned timeout_ms) {

@@ -7,8 +7,10 @@
 #define LS_BASE_LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
+struct ls_buf;
 struct ls_log;
 
 enum ls_log_level { LS_LOG_ERROR, LS_LOG_WARN, LS_LOG_INFO, LS_LOG_DEBUG };
@@ -29,6 +31,13 @@ void ls_log_vwrite(struct ls_log *log, enum ls_log_level level, const char *form
 
 /* Waits until everything written before this call has reached the descriptor, or timeout_ms has passed. */
 void ls_log_flush(struct ls_log *log, unsigned timeout_ms);
+
+/* From now on entries are kept in memory, at most 1 MiB of them (more are dropped and counted), instead of written; off:
+ * written again, and what was kept and not taken is forgotten. For specs. */
+void ls_log_keep(struct ls_log *log, bool on);
+
+/* Moves what was kept into text, which is initialised here and is the caller's to dispose of. */
+void ls_log_take(struct ls_log *log, struct ls_buf *text);
 
 /* Entries dropped so far, and lines that were queued when writing failed (disk full, pipe closed). */
 unsigned long ls_log_dropped(struct ls_log *log);

@@ -24,6 +24,8 @@ static const struct {
     {"luaserve.net", luaopen_luaserve_net, false},
     {"luaserve.pool", luaopen_luaserve_pool, false},
     {"luaserve.process", luaopen_luaserve_process, false},
+    {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
+    {"luaserve.core.log", luaopen_luaserve_core_log, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},

@@ -11,6 +11,8 @@ void ls_modules_open(lua_State *L);
 /* The same for the Lua state of jobs: only those that need no loop; to require another one is an error that says so. */
 void ls_modules_open_in_job(lua_State *L);
 
+int luaopen_luaserve_core_clock(lua_State *L);
+int luaopen_luaserve_core_log(lua_State *L);
 int luaopen_luaserve_core_mailbox(lua_State *L);
 int luaopen_luaserve_core_options(lua_State *L);
 int luaopen_luaserve_core_task(lua_State *L);

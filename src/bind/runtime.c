@@ -77,7 +77,7 @@ static int l_stats(lua_State *L) {
   push_tasks(L, rt);
   lua_setfield(L, -2, "tasks");
   set_integer(L, "operations", length(&rt->callback_ops));
-  set_integer(L, "timers", (lua_Integer)rt->loop->timers.count);
+  set_integer(L, "timers", (lua_Integer)ls_timers_count(&rt->loop->timers));
   lua_createtable(L, 0, 1);
   set_integer(L, "lua", (lua_Integer)ls_alloc_used(rt->alloc));
   lua_setfield(L, -2, "memory");

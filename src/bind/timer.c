@@ -54,6 +54,7 @@ static int l_sleep(lua_State *L) {
   struct sleep *sleep = ls_op_alloc(L, sizeof *sleep);
   ls_op_init(L, &sleep->op, &type);
   sleep->timer.fire = on_slept;
+  sleep->timer.program = true;
   int status = ls_timer_start(sleep->op.rt->loop, &sleep->timer, delay);
   if (status != 0) {
     free(sleep);
@@ -127,7 +128,7 @@ static void run_handle(struct ls_ready *ready) {
 
 /* The next multiple of the delay after the first: drift-free, and missed runs are skipped. */
 static uint64_t next_due(const struct handle *handle) {
-  uint64_t since_first = uv_hrtime() - handle->first;
+  uint64_t since_first = ls_timers_now(handle->rt->loop) - handle->first;
   return handle->first + (since_first / handle->delay + 1) * handle->delay;
 }
 
@@ -146,7 +147,7 @@ static int activate(lua_State *L, struct handle *handle, int index) {
     deactivate(handle);
   lua_pushvalue(L, index);
   int self = luaL_ref(L, LUA_REGISTRYINDEX);
-  uint64_t due = uv_hrtime() + handle->delay;
+  uint64_t due = ls_timers_now(rt->loop) + handle->delay;
   int status = ls_timer_start_at(rt->loop, &handle->timer, due);
   if (status != 0) {
     luaL_unref(L, LUA_REGISTRYINDEX, self);
@@ -168,6 +169,7 @@ static int start_handle(lua_State *L, bool repeats) {
   struct handle *handle = lua_newuserdatauv(L, sizeof *handle, arguments + 1);
   *handle = (struct handle){.rt = rt, .self = LUA_NOREF, .arguments = arguments, .delay = delay, .repeats = repeats};
   handle->timer.fire = on_fire;
+  handle->timer.program = true;
   handle->member.cancel = on_member_cancel;
   ls_ready_init(&handle->ready, run_handle);
   luaL_setmetatable(L, TIMER);

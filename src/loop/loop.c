@@ -46,6 +46,7 @@ static unsigned run_all(struct ls_loop *loop, struct ls_list *list, unsigned lef
     if (link == NULL)
       break;
     struct ls_ready *ready = ls_container_of(link, struct ls_ready, link);
+    loop->steps++;
     ready->run(ready);
     left--;
   }

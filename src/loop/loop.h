@@ -60,6 +60,7 @@ struct ls_loop {
   bool stopping;          /* ls_loop_stop was called: drains do nothing any more */
   bool capped;            /* the last drain stopped at LS_LOOP_BURST; the next one is in the check phase */
   uint64_t capped_logged; /* when that was last said in the log, ns */
+  uint64_t steps;         /* that were run so far */
   uint64_t inline_since;  /* when the first inline completion since the last turn was, ns; 0: none */
   char *read_buffer;      /* LS_LOOP_READ_MUCH bytes, lent to each read callback in turn; few use more than the first */
 };

@@ -403,6 +403,10 @@ void ls_work_detach(struct ls_work_inbox *inbox) {
   free(inbox);
 }
 
+size_t ls_work_outstanding(const struct ls_work_inbox *inbox) {
+  return inbox->outstanding;
+}
+
 bool ls_work_is_handle(const struct ls_work_inbox *inbox, const uv_handle_t *handle) {
   return handle == (const uv_handle_t *)&inbox->async;
 }

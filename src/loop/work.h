@@ -70,6 +70,9 @@ int ls_work_attach(struct ls_loop *loop, struct ls_work_inbox **inbox);
  * owners should have done so); jobs that run for this loop are waited for, and done is called. NULL is allowed. */
 void ls_work_detach(struct ls_work_inbox *inbox);
 
+/* How many jobs of the loop wait or run. On the loop's thread. */
+size_t ls_work_outstanding(const struct ls_work_inbox *inbox);
+
 /* Whether handle is the inbox's own. */
 bool ls_work_is_handle(const struct ls_work_inbox *inbox, const uv_handle_t *handle);
 

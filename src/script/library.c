@@ -12,6 +12,7 @@
 #include "script/task.h"
 
 #define EXIT_FLUSH_MS 1000
+#define NS_PER_S 1000000000
 
 /* os.exit([code [, close]]), manual 6.9. With close everything is taken down in order, by leaving this task where it is
  * and stopping the loop, wherever that is possible; without, the process just ends. What was logged is written first. In a
@@ -31,6 +32,38 @@ static int l_exit(lua_State *L) {
   fflush(NULL);
   ls_log_flush(rt->loop->log, EXIT_FLUSH_MS);
   _exit(status); /* exit would wait for the pool, and a job on it may take for ever */
+}
+
+/* os.time and os.date are Lua's own, manual 6.9, except that "now" is where a held clock stands (loop/timer.h). */
+static bool is_clock_held(lua_State *L) {
+  const struct ls_loop *loop = ls_runtime_of(L)->loop; /* jobs have none */
+  return loop != NULL && loop->timers.held;
+}
+
+static void push_held_time(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)(ls_timers_time(ls_runtime_of(L)->loop) / NS_PER_S));
+}
+
+static int l_time(lua_State *L) {
+  if (!lua_isnoneornil(L, 1) || !is_clock_held(L))
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+  push_held_time(L);
+  return 1;
+}
+
+static int l_date(lua_State *L) {
+  if (lua_isnoneornil(L, 2) && is_clock_held(L)) {
+    lua_settop(L, 1);
+    push_held_time(L);
+  }
+  return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* The library at the top gets function instead of what it calls name, which is its upvalue. */
+static void wrap(lua_State *L, const char *name, lua_CFunction function) {
+  lua_getfield(L, -1, name);
+  lua_pushcclosure(L, function, 1);
+  lua_setfield(L, -2, name);
 }
 
 /* warn, manual 6.1: off at first, "@on" and "@off" control it, pieces of one message come one by one. The state is in
@@ -74,6 +107,8 @@ void ls_library_open(lua_State *L) {
   lua_getglobal(L, "os");
   lua_pushcfunction(L, l_exit);
   lua_setfield(L, -2, "exit");
+  wrap(L, "time", l_time);
+  wrap(L, "date", l_date);
   lua_pop(L, 1);
   lua_State *main = ls_runtime_of(L)->L;
   lua_setwarnf(main, warn_off, main);

@@ -16,6 +16,7 @@
 ---@field runtime luaserve.runtime
 ---@field shared luaserve.shared
 ---@field task luaserve.task_module
+---@field test luaserve.test
 ---@field timer luaserve.timer_module
 ---@field worker luaserve.worker_module
 local luaserve = {}

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "check.h"
 
 struct ends {
@@ -318,6 +319,32 @@ static void threads_share_a_log(void) {
   free(finish(log, &ends));
 }
 
+static void what_is_kept_is_not_written(void) {
+  struct ends ends = open_pipe();
+  struct ls_log *log = ls_log_new(ends.writer, 8192);
+  struct ls_buf text;
+  ls_log_keep(log, true);
+  ls_log_take(log, &text);
+  CHECK_INT(text.len, 0);
+  ls_log_write(log, LS_LOG_INFO, "kept");
+  ls_log_take(log, &text);
+  CHECK_INT(ls_buf_append(&text, "", 1), 0);
+  CHECK(strstr(ls_buf_bytes(&text), " info: kept\n") != NULL);
+  ls_buf_dispose(&text);
+  char much[4096];
+  memset(much, 'x', sizeof much);
+  for (int i = 0; i < 512; i++)
+    ls_log_write(log, LS_LOG_INFO, "%.*s", (int)sizeof much - 64, much);
+  CHECK(ls_log_dropped(log) > 0);
+  ls_log_keep(log, false);
+  ls_log_write(log, LS_LOG_INFO, "written");
+  char *all = finish(log, &ends);
+  CHECK(strstr(all, "kept") == NULL);
+  CHECK(strstr(all, "xxx") == NULL);
+  CHECK(strstr(all, " info: written\n") != NULL);
+  free(all);
+}
+
 int main(void) {
   RUN(line_has_time_and_level);
   RUN(unused_log_has_nothing_to_stop);
@@ -330,5 +357,6 @@ int main(void) {
   RUN(closed_pipe_costs_lines);
   RUN(writer_takes_no_signals);
   RUN(threads_share_a_log);
+  RUN(what_is_kept_is_not_written);
   return 0;
 }

@@ -82,16 +82,27 @@ static void end(struct ls_call *call) {
     pool(call);
 }
 
+/* Pushes the text of the handler's error, on top of L: of an object, such as the assert of specs raises, its field. */
+static void push_text(lua_State *L) {
+  lua_pushvalue(L, -1);
+  if (lua_istable(L, -1)) {
+    lua_pushliteral(L, "message");
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+  }
+}
+
 /* Whether the handler's error, on top of L, is the message with which req:json or req:form refused the body, passed on
  * by assert or error, which may have put the place in front. */
 static bool is_rejection(const struct ls_call *call, lua_State *L) {
   size_t len, message_len;
+  push_text(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref);
   const char *message = lua_tolstring(L, -1, &message_len);
   const char *text = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
   bool same = message != NULL && text != NULL && len >= message_len &&
               memcmp(text + len - message_len, message, message_len) == 0;
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   return same;
 }
 
@@ -274,6 +285,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->generation = 1;
   call->timer.fire = on_timeout;
   call->timer.unref = true;
+  call->timer.program = true;
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);

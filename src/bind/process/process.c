@@ -111,7 +111,7 @@ static int l_cpu(lua_State *L) {
  * Nanoseconds on a clock that only runs forward, from some point in the past: for measuring.
  *   local start = process.hrtime(); work(); print((process.hrtime() - start) / 1e6, "ms") */
 static int l_hrtime(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)uv_hrtime());
+  lua_pushinteger(L, (lua_Integer)ls_timers_now(ls_runtime_of(L)->loop));
   return 1;
 }
 
