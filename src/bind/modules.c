@@ -25,6 +25,7 @@ static const struct {
     {"luaserve.pool", luaopen_luaserve_pool, false},
     {"luaserve.process", luaopen_luaserve_process, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
+    {"luaserve.core.routes", luaopen_luaserve_core_routes, false},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},

@@ -13,6 +13,7 @@ void ls_modules_open_in_job(lua_State *L);
 
 int luaopen_luaserve_core_mailbox(lua_State *L);
 int luaopen_luaserve_core_options(lua_State *L);
+int luaopen_luaserve_core_routes(lua_State *L);
 int luaopen_luaserve_core_task(lua_State *L);
 int luaopen_luaserve_crypto(lua_State *L);
 int luaopen_luaserve_dns(lua_State *L);

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- The middleware that comes with luaserve: functions that return one, `app:use(middleware.cors { ... })`. Each stands in
--- a module of its own, `luaserve.middleware.cors`, which is loaded when it is first named.
+--- The middleware that comes with luaserve: functions that return one, `app:use(middleware.cors { ... })`. Each stands
+-- in a module of its own, `luaserve.middleware.cors`, which is loaded when it is first named.
 -- @module luaserve.middleware
 
 local names = {
