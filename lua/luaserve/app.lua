@@ -494,8 +494,8 @@ function App:has_mounted(other)
 end
 
 --- Calls handler(err, req, res) for what a handler or a middleware has raised. err: the value; of what a client has
--- done wrong an http error. Where it answers nothing, the app that this one is mounted in is asked, and at last the default
--- answer is given.
+-- done wrong an http error. Where it answers nothing, the app that this one is mounted in is asked, and at last the
+-- default answer is given.
 function App:on_error(handler)
   check_callable(handler, "app:on_error: the handler")
   self.error_handler = handler

@@ -3,7 +3,8 @@
 -- request is written in C (luaserve.core.routes); here is what happens before.
 --
 -- A pattern is "/" and segments: `text` as it is, `:name` for one segment of a request, `:name(%d+)` where all of
--- that has to fit a Lua pattern, `*name` for the rest, which may be empty. Segments at the end that end in `?` may be absent.
+-- that has to fit a Lua pattern, `*name` for the rest, which may be empty. Segments at the end that end in `?` may be
+-- absent.
 -- @module luaserve.router
 
 local router = {}

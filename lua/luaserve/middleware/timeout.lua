@@ -11,7 +11,7 @@ return function(seconds)
     error("middleware.timeout: the time must be a number of seconds over 0, not " .. tostring(seconds), 2)
   end
   return function(req, _, next)
-    core.shorten_timeout(req, seconds)
+    core.set_timeout(req, seconds)
     return next()
   end
 end

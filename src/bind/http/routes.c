@@ -200,10 +200,12 @@ static int l_is_under(lua_State *L) {
 
 /* ---- limits of one request ---- */
 
-/* set_timeout(req, seconds): from now on, instead of the one it has; false: none */
+/* set_timeout(req, seconds): from now on, instead of the server's; where the route has one it stays */
 static int l_set_timeout(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
-  ls_call_set_timeout(call, lua_toboolean(L, 2) ? ls_check_seconds(L, 2, 1000000) / 1000000 : 0);
+  uint64_t timeout = ls_check_seconds(L, 2, 1000000) / 1000000;
+  if (call->route == NULL || !call->route->has_timeout)
+    ls_call_set_timeout(call, timeout);
   return 0;
 }
 
