@@ -82,11 +82,11 @@ end
 
 local function link(middleware, rest)
   return function(req, res)
-    local called = false
     return middleware(req, res, function()
-      if called then error("next was called twice", 2) end
-      called = true
-      return rest(req, res)
+      local own_req = req
+      if not own_req then error("next was called twice", 2) end
+      req = nil
+      return rest(own_req, res)
     end)
   end
 end
@@ -229,7 +229,8 @@ local function define(group, what, method, pattern, ...)
   for i = 1, functions.n do
     check_callable(functions[i], what .. (i == functions.n and ": the handler" or ": the middleware"))
   end
-  if pattern ~= "" or group.prefix == "" then parse(pattern, what) end
+  if pattern ~= "" then parse(pattern, what) end
+  if group.prefix .. pattern == "" then mistake("%s: '' is no pattern: it must begin with /", what) end
   local definition = {
     what = what, method = method, pattern = group.prefix .. pattern, options = given, place = caller(),
     middleware = table.move(functions, 1, functions.n - 1, 1, {}), handler = functions[functions.n],
@@ -308,16 +309,43 @@ function Group:mount(prefix, other)
   return self
 end
 
+-- ---- what is no route ----
+
+local function raise_missing()
+  error(http_error.new(404))
+end
+
+--- What answers for a path without a route that is these apps' business, of the innermost one that cares.
+local function find_missing(apps)
+  for _, app in ipairs(apps) do
+    if app.missing then return app.missing end
+  end
+  return raise_missing
+end
+
+--- The app and those that it is mounted in.
+local function lineage(app)
+  local apps = {}
+  while app do
+    table.insert(apps, app)
+    app = app.mounts[1] and app.mounts[1].app
+  end
+  return apps
+end
+
 --- The files of a folder, below a prefix. options: those of middleware.static.
 --   app:static("/assets", "public", { max_age = 3600 })
 function Group:static(prefix, folder, given)
-  local text = parse_prefix(prefix, "app:static")
-  local handler = require "luaserve.middleware.static" (folder, given)
-  define(self, "app:static", "GET", text .. "/*path", handler)
+  local all = { root = folder }
+  for name, value in pairs(given or none) do all[name] = value end
+  local ok, static = pcall(require "luaserve.middleware.static", all)
+  if not ok then mistake("app:static: %s", (static:gsub("^.-:%d+: ", ""))) end
+  local app = self.app
+  define(self, "app:static", "GET", parse_prefix(prefix, "app:static") .. "/*path", function(req, res)
+    return static(req, res, function() return find_missing(lineage(app))(req, res) end)
+  end)
   return self
 end
-
--- ---- what is no route ----
 
 --- The methods of these routes, as the field Allow has them.
 local function allow_of(routes)
@@ -359,10 +387,6 @@ local function other_methods(app, req, routes)
     handler = handler }
 end
 
-local function raise_missing()
-  error(http_error.new(404))
-end
-
 --- The innermost mounted app whose prefix the path has: its scopes, seen from app, and the apps from it to app.
 local function find_mounted(app, req, routes, prefix, scopes, apps)
   for _, mount in ipairs(app.mounted) do
@@ -385,9 +409,7 @@ local function missing(app, req)
   local key = scopes[#scopes].prefix
   local route = app.pseudo[key]
   if route then return route end
-  local handler = raise_missing
-  for i = #apps, 1, -1 do handler = apps[i].missing or handler end
-  route = { root = app, scopes = scopes, apps = apps, middleware = none, handler = handler }
+  route = { root = app, scopes = scopes, apps = apps, middleware = none, handler = find_missing(apps) }
   app.pseudo[key] = route
   return route
 end
@@ -425,7 +447,7 @@ local function answer_failure(route, failure, req, res)
     local status = core.status_of(req, failure)
     if status ~= 500 then err = http_error.new(status) end
   end
-  core.fail(req, failure, not is_answer)
+  core.fail(req, failure, not is_answer or (res.headers_sent and not res.finished))
   if res.headers_sent then return end
   for _, name in ipairs(told) do res:remove(name) end
   call_error_handlers(route, err, req, res)
@@ -569,7 +591,7 @@ end
 function App:close()
   if self.pool then
     self.pool:close()
-    self.private:close(0, function() end)
+    do local _ <close> = self.private end -- closes it, and does not wait
     self.pool, self.private = nil, nil
   end
 end

@@ -13,7 +13,7 @@ local router = {}
 
 --- Where the constraint that begins at index from ends: the index of its ")".
 local function find_end(pattern, from)
-  local at, in_set = from, false
+  local at, in_set, depth = from, false, 0
   while at <= #pattern do
     local c = pattern:sub(at, at)
     if c == "%" then
@@ -24,8 +24,11 @@ local function find_end(pattern, from)
       if pattern:sub(at + 1, at + 1) == "]" then at = at + 1 end
     elseif c == "]" then
       in_set = false
+    elseif c == "(" and not in_set then
+      depth = depth + 1
     elseif c == ")" and not in_set then
-      return at
+      if depth == 0 then return at end
+      depth = depth - 1
     end
     at = at + 1
   end
@@ -105,7 +108,7 @@ function router.steps(segments, count)
     steps[i] = step_of(segments[i])
     names[#names + 1] = segments[i].name
   end
-  if segments.slash and count == #segments then steps[#steps + 1] = "/" end
+  if segments.slash and count > 0 and count == #segments then steps[#steps + 1] = "/" end
   return steps, names
 end
 

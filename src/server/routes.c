@@ -420,8 +420,10 @@ bool ls_routes_is_under(const struct ls_routes *routes, struct ls_slice path, st
     if (at >= path.len || path.ptr[at] != '/')
       return false;
     struct ls_slice segment = segment_at(&walk, at, &at), wanted = ls_slice(prefix.ptr + 1, len - 1);
+    if (segment.len == 0) /* most file systems do not see it either */
+      continue;
     bool is_param = wanted.len == 1 && *wanted.ptr == ':';
-    if (is_param ? segment.len == 0 : !equal(routes, segment, wanted))
+    if (!is_param && !equal(routes, segment, wanted))
       return false;
     prefix = ls_slice(prefix.ptr + len, prefix.len - len);
   }

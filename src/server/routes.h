@@ -58,8 +58,8 @@ void ls_routes_visit(const struct ls_routes *routes, struct ls_slice path, char 
 /* The limit for the body of the request, or fallback. */
 uint64_t ls_routes_body_limit(const struct ls_routes *routes, const struct ls_head *head, uint64_t fallback);
 
-/* Whether a path begins with the segments of prefix ("/a/:/b", where ':' is any segment but an empty one; "" and "/": every
- * path does), as patterns of these options compare them. */
+/* Whether a path begins with the segments of prefix ("/a/:/b", where ':' is any segment; "" and "/": every path does), as
+ * patterns of these options compare them, but for empty segments, which are passed over. */
 bool ls_routes_is_under(const struct ls_routes *routes, struct ls_slice path, struct ls_slice prefix, char *room);
 
 #endif

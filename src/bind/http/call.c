@@ -197,6 +197,8 @@ static void log_error(struct ls_call *call, lua_State *L) {
 void ls_call_fail(struct ls_call *call, lua_State *L) {
   if (L != NULL)
     log_error(call, L);
+  if (ls_response_is_begun(call->request) && !is_finished(call))
+    answer_error(call);
   ls_scope_cancel(&call->scope);
 }
 
@@ -315,8 +317,9 @@ bool ls_call_limit_body(struct ls_call *call, uint64_t limit) {
   if (limit < exchange->body_limit)
     exchange->body_limit = limit;
   int64_t length = exchange->head.content_length;
-  call->over_limit = (length > 0 && (uint64_t)length > limit) || exchange->body_received > limit;
-  return !call->over_limit;
+  bool is_over = (length > 0 && (uint64_t)length > limit) || exchange->body_received > limit;
+  call->over_limit |= is_over;
+  return !is_over;
 }
 
 void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const struct ls_route *route) {

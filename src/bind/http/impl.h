@@ -157,8 +157,8 @@ void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const st
  * for what is wrong with the body. */
 int ls_call_status_of_error(struct ls_call *call, lua_State *L);
 
-/* The handler has failed and somebody has answered for it: logs the error on top of L, and cancels what the handler has
- * started. L NULL: it says all there is to say to the client. */
+/* The handler has failed and somebody answers for it: logs the error on top of L (NULL: it is no bug), cancels what the
+ * handler has started, and resets the connection where a part of the answer has left. */
 void ls_call_fail(struct ls_call *call, lua_State *L);
 
 /* "GET /path" for log lines. */

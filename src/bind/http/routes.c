@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bind/http/impl.h"
 #include "bind/modules.h"
@@ -227,7 +228,18 @@ static int l_status_of(lua_State *L) {
   return 1;
 }
 
-/* fail(req, err, is_logged): the handler has raised err, and somebody has answered for it */
+/* keep_traceback(err) -> err, for xpcall. An error that is an answer needs none. */
+static int l_keep_traceback(lua_State *L) {
+  if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__name") == LUA_TSTRING) {
+    bool is_answer = strcmp(lua_tostring(L, -1), "luaserve.http_error") == 0;
+    lua_pop(L, 1);
+    if (is_answer)
+      return 1;
+  }
+  return ls_task_keep_traceback(L);
+}
+
+/* fail(req, err, is_logged): the handler has raised err, and somebody answers for it */
 static int l_fail(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   bool is_logged = lua_toboolean(L, 3);
@@ -248,7 +260,7 @@ int luaopen_luaserve_core_routes(lua_State *L) {
       {"add", l_add}, {"all", l_all}, {"is_under", l_is_under}, {"matcher", l_matcher}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},
                                        {"fail", l_fail},
-                                       {"keep_traceback", ls_task_keep_traceback},
+                                       {"keep_traceback", l_keep_traceback},
                                        {"limit_body", l_limit_body},
                                        {"reason", l_reason},
                                        {"set_timeout", l_set_timeout},
