@@ -587,16 +587,18 @@ function App:request(request)
   return self.pool:send(bytes, request and request.method, request and request.timeout or 30)
 end
 
+local function close_server(app)
+  local _ <close> = app.private -- closes it, and does not wait
+  app.pool, app.private = nil, nil
+end
+
 --- Closes what app:request has opened, without waiting. It is opened again when it is needed.
 function App:close()
-  if self.pool then
-    self.pool:close()
-    do local _ <close> = self.private end -- closes it, and does not wait
-    self.pool, self.private = nil, nil
-  end
+  if self.pool then self.pool:close() end
+  close_server(self)
 end
 
 App.__close = App.close
-App.__gc = App.close
+App.__gc = close_server -- sockets have a finalizer of their own
 
 return App

@@ -53,10 +53,15 @@ end
 
 -- ---- the response ----
 
+-- What breaks off is raised: the code.
+local function need(value, _, code)
+  return value or error(code or "EOF", 0)
+end
+
 local function read_fields(socket, list)
   local headers = {}
   while true do
-    local line = assert(socket:read_until "\r\n")
+    local line = need(socket:read_until "\r\n")
     if line == "" then return headers end
     local name, value = line:match "^([^:]+): ?(.*)$"
     list[#list + 1] = { name, value }
@@ -68,13 +73,13 @@ end
 local function read_chunked(socket, response)
   local parts = {}
   while true do
-    local size = tonumber(assert(socket:read_until "\r\n"), 16)
+    local size = tonumber(need(socket:read_until "\r\n"), 16)
     if size == 0 then
       response.trailers = read_fields(socket, {})
       return table.concat(parts)
     end
-    parts[#parts + 1] = assert(socket:read_exactly(size))
-    assert(socket:read_exactly(2))
+    parts[#parts + 1] = need(socket:read_exactly(size))
+    need(socket:read_exactly(2))
   end
 end
 
@@ -86,17 +91,17 @@ local function read_body(socket, response, method)
     return read_chunked(socket, response)
   elseif headers["content-length"] then
     local length = tonumber(headers["content-length"])
-    return length == 0 and "" or assert(socket:read_exactly(length))
+    return length == 0 and "" or need(socket:read_exactly(length))
   end
   response.closes = true
-  return assert(socket:read_all())
+  return need(socket:read_all())
 end
 
 --- Reads one response; raises where it breaks off. Interim ones are passed over.
 local function read_response(socket, method)
   local response
   repeat
-    local line = assert(socket:read_until "\r\n")
+    local line = need(socket:read_until "\r\n")
     local status, reason = line:match "^HTTP/1%.%d (%d%d%d) ?(.*)$"
     response = { status = tonumber(status), reason = reason, header_list = {} }
     response.headers = read_fields(socket, response.header_list)
@@ -120,7 +125,7 @@ function Pool:close()
 end
 
 --- Sends what exchange.format has made.
--- @return the response; or nil, message, code: ETIMEDOUT, ECONNRESET or EOF
+-- @return the response; or nil, message, code: ETIMEDOUT, EOF
 function Pool:send(bytes, method, timeout)
   local socket = table.remove(self.idle)
   if not socket then
@@ -128,15 +133,15 @@ function Pool:send(bytes, method, timeout)
     if not made then return nil, message, code end
     socket = made
   end
-  local open <close> = setmetatable({}, { __close = function() if socket then socket:close() end end }) -- luacheck: ignore
+  local kept = false
+  local _ <close> = setmetatable({}, { __close = function() if not kept then socket:close() end end })
   socket:set_timeout(timeout)
   socket:write(bytes) -- it may have been answered before it was read whole
   local ok, response = pcall(read_response, socket, method)
-  if not ok then return nil, response, tostring(response):match "^(E%u+)" or "EOF" end
-  if not response.closes then
-    table.insert(self.idle, socket)
-    socket = nil
-  end
+  if not ok and response == "ETIMEDOUT" then return nil, "ETIMEDOUT: no response in time", "ETIMEDOUT" end
+  if not ok then return nil, "EOF: the response has broken off", "EOF" end
+  kept = not response.closes
+  if kept then table.insert(self.idle, socket) end
   response.closes = nil
   return response
 end
