@@ -116,8 +116,9 @@ static unsigned char fold(const struct ls_routes *routes, char c) {
 /* FNV-1a. The keys of a table come from the program, so nobody can make many fall together. */
 static uint32_t hash_of(const struct ls_routes *routes, struct ls_slice text) {
   uint32_t hash = 2166136261u;
+  unsigned char bit = routes->ignore_case ? 0x20 : 0; /* one too many characters may fall together, not too few */
   for (size_t i = 0; i < text.len; i++)
-    hash = (hash ^ fold(routes, text.ptr[i])) * 16777619u;
+    hash = (hash ^ ((unsigned char)text.ptr[i] | bit)) * 16777619u;
   return hash;
 }
 
@@ -283,27 +284,29 @@ struct walk {
   const struct ls_routes *routes;
   const char *method; /* NULL: visit them all */
   struct ls_slice path;
+  bool is_encoded; /* something in it is */
   char *room;
   struct ls_slice *params;
   void (*visit)(void *user, const struct ls_route *route);
   void *user;
 };
 
-static struct ls_slice decode(struct ls_slice text, char *room) {
-  if (text.len == 0 || memchr(text.ptr, '%', text.len) == NULL)
+/* The part of the path; each that is decoded has a place of its own in the room. */
+static struct ls_slice part(const struct walk *walk, size_t from, size_t to) {
+  struct ls_slice text = ls_slice(walk->path.ptr + from, to - from);
+  if (!walk->is_encoded)
     return text;
-  return ls_slice(room, ls_url_decode(text, false, room));
+  return ls_slice(walk->room + from, ls_url_decode(text, false, walk->room + from));
 }
 
-/* The segment behind the slash at index at; *next: the index behind it. Each decoded segment has a place of its own in the
- * room: that of its path. */
+/* The segment behind the slash at index at; *next: the index behind it. */
 static struct ls_slice segment_at(const struct walk *walk, size_t at, size_t *next) {
-  const char *start = walk->path.ptr + at + 1, *end = walk->path.ptr + walk->path.len;
-  const char *slash = memchr(start, '/', (size_t)(end - start));
-  if (slash != NULL)
-    end = slash;
-  *next = (size_t)(end - walk->path.ptr);
-  return decode(ls_slice(start, (size_t)(end - start)), walk->room + at);
+  const char *path = walk->path.ptr;
+  size_t end = at + 1;
+  while (end < walk->path.len && path[end] != '/')
+    end++;
+  *next = end;
+  return part(walk, at + 1, end);
 }
 
 static const struct ls_route *choose(const struct walk *walk, const struct ending *ending) {
@@ -334,11 +337,10 @@ static bool has_encoded_slash(struct ls_slice text) {
 static const struct ls_route *choose_rest(const struct walk *walk, const struct node *node, size_t at, unsigned count) {
   if (node->rest == NULL)
     return NULL;
-  struct ls_slice rest = ls_slice(walk->path.ptr + at, walk->path.len - at);
-  if (has_encoded_slash(rest))
+  if (walk->is_encoded && has_encoded_slash(ls_slice(walk->path.ptr + at, walk->path.len - at)))
     return NULL;
   if (walk->params != NULL)
-    walk->params[count] = decode(rest, walk->room + at);
+    walk->params[count] = part(walk, at, walk->path.len);
   return choose(walk, &node->rest->plain);
 }
 
@@ -377,8 +379,13 @@ static const struct ls_route *step(const struct walk *walk, const struct node *n
   return route != NULL ? route : choose_rest(walk, node, at + 1, count);
 }
 
-static const struct ls_route *start(const struct walk *walk) {
+static bool has_encoded(struct ls_slice path) {
+  return path.len > 0 && memchr(path.ptr, '%', path.len) != NULL;
+}
+
+static const struct ls_route *start(struct walk *walk) {
   bool is_path = walk->path.len > 0 && walk->path.ptr[0] == '/';
+  walk->is_encoded = has_encoded(walk->path);
   return is_path ? step(walk, &walk->routes->root, 0, 0) : NULL;
 }
 
@@ -412,7 +419,7 @@ uint64_t ls_routes_body_limit(const struct ls_routes *routes, const struct ls_he
 }
 
 bool ls_routes_is_under(const struct ls_routes *routes, struct ls_slice path, struct ls_slice prefix, char *room) {
-  struct walk walk = {.routes = routes, .path = path, .room = room};
+  struct walk walk = {.routes = routes, .path = path, .is_encoded = has_encoded(path), .room = room};
   size_t at = 0;
   while (prefix.len > 1) {
     const char *slash = memchr(prefix.ptr + 1, '/', prefix.len - 1);
