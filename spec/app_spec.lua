@@ -674,7 +674,7 @@ describe("an app", function()
     it("by a program that ends without closing it, and leaves nothing behind", function()
       local folder = assert(fs.mkdtemp("/tmp/app-spec-XXXXXX"))
       local result = process.script([[
-        local app = require "luaserve.app".new()
+        local app = require "luaserve.app".new { server = { keep_alive_timeout = false } }
         app:get("/", function(_, res) res:send("x") end)
         print(app:request("/").body)]], { env = "TMPDIR=" .. folder })
       assert.same({ 0, "x\n", "" }, { result.status, result.out, result.err })

@@ -82,6 +82,8 @@ end
 
 -- ---- chains ----
 
+local none = {}
+
 local function link(middleware, rest)
   return function(req, res)
     return middleware(req, res, function()
@@ -103,32 +105,43 @@ local function link_where(entry, prefix, routes, rest)
 end
 
 --- The middleware of a scope, around rest. segments: of the route's pattern; nil where no route was found.
-local function wrap(scope, segments, root, rest)
+local function wrap(scope, segments, app, rest)
   local entries = scope.group.entries
   for i = #entries, 1, -1 do
     local entry = entries[i]
     local prefix = router.parse(scope.prefix .. entry.prefix)
-    local fits = #prefix == 0 or (segments and router.is_under(segments, prefix, root.ignore_case))
+    local fits = #prefix == 0 or (segments and router.is_under(segments, prefix, app.ignore_case))
     if fits == true then
       rest = link(entry.middleware, rest)
     elseif fits ~= false then
-      rest = link_where(entry, router.prefix_text(prefix), root.routes, rest)
+      rest = link_where(entry, router.prefix_text(prefix), app.routes, rest)
     end
   end
   return rest
 end
 
---- What runs for a request of the route: its own middleware and the handler, inside those of the scopes.
-local function compile(route)
-  local run = route.handler
-  for i = #route.middleware, 1, -1 do run = link(route.middleware[i], run) end
-  for i = #route.scopes, 1, -1 do run = wrap(route.scopes[i], route.segments, route.root, run) end
-  route.run = run
+--- The segments of a route's pattern.
+local function segments_of(route)
+  local segments, constraints = router.parse(route.pattern), route.definition.options.constraints
+  for _, segment in ipairs(constraints and segments or none) do
+    segment.constraint = segment.constraint or constraints[segment.name]
+  end
+  return segments
+end
+
+--- What runs for a request of the route: its own middleware and the handler, inside those of the scopes. It stays at
+-- index 1 of the route.
+local function link_all(route)
+  local definition, segments = route.definition, route.pattern and segments_of(route)
+  local run = definition.handler
+  for i = #definition.middleware, 1, -1 do run = link(definition.middleware[i], run) end
+  for i = #route.scopes, 1, -1 do run = wrap(route.scopes[i], segments, route.app, run) end
+  route[1] = run
   return run
 end
 
 local function forget_chains(app)
-  for _, route in ipairs(app.list) do route.run = nil end
+  for _, route in ipairs(app.list) do route[1] = nil end
   app.pseudo = {}
   for _, mount in ipairs(app.mounts) do forget_chains(mount.app) end
 end
@@ -137,24 +150,25 @@ end
 
 local methods = { "get", "post", "put", "patch", "delete", "head", "options" }
 local route_options = { "body_limit", "cancel_on_close", "constraints", "name", "timeout" }
-local none = {}
 
 local function check_name(app, name)
   local other = name and app.names[name]
-  if other then mistake("the name '%s' is taken: by %s at %s", name, other.pattern, other.place) end
+  if other then mistake("the name '%s' is taken: by %s at %s", name, other.pattern, other.definition.place) end
 end
 
 local function report_conflict(route, other)
-  mistake("there is a route for %s %s already: %s at %s", route.method == "" and "all methods of" or route.method,
-    route.pattern, other.pattern, other.place)
+  local method = route.definition.method
+  mistake("there is a route for %s %s already: %s at %s", method == "" and "all methods of" or method, route.pattern,
+    other.pattern, other.definition.place)
 end
 
 --- Puts the route into the tree of one app, once for each number of segments that it may have.
 local function insert(app, route)
-  for count = router.shortest(route.segments), #route.segments do
-    local steps, names = router.steps(route.segments, count)
-    local ok, other, problem = pcall(app.routes.add, app.routes, route.method, steps, route, names,
-      where_of(route.handler), route.options)
+  local definition, segments = route.definition, segments_of(route)
+  for count = router.shortest(segments), #segments do
+    local steps, names = router.steps(segments, count)
+    local ok, other, problem = pcall(app.routes.add, app.routes, definition.method, steps, route, names,
+      where_of(definition.handler), definition.options)
     if not ok then mistake("%s: %s", route.pattern, other) end
     if other then report_conflict(route, other) end
     if problem then mistake("%s: the constraint is no pattern that can be used here: %s", route.pattern, problem) end
@@ -183,27 +197,12 @@ end
 function register(app, definition, prefix, scopes, apps)
   local pattern = prefix .. definition.pattern
   if pattern == "" then pattern = "/" end
-  local route = setmetatable({
-    root = app, pattern = pattern, segments = parse(pattern, definition.what), prefix = prefix, scopes = scopes,
-    apps = apps, definition = definition,
-  }, { __index = definition })
-  for _, segment in ipairs(route.segments) do
-    segment.constraint = segment.constraint or (definition.options.constraints or none)[segment.name]
-  end
+  parse(pattern, definition.what) -- a parameter may be in both
+  local route = { app = app, definition = definition, pattern = pattern, prefix = prefix, scopes = scopes, apps = apps }
   check_name(app, definition.options.name)
   insert(app, route)
   if definition.options.name then app.names[definition.options.name] = route end
   for _, mount in ipairs(app.mounts) do hand_on(mount, definition, prefix, scopes, apps) end
-end
-
---- From the app to this group, the outermost first.
-local function scopes_of(group)
-  local scopes = {}
-  while group do
-    table.insert(scopes, 1, { group = group, prefix = group.prefix })
-    group = group.parent
-  end
-  return scopes
 end
 
 local function check_options(given, what)
@@ -222,7 +221,7 @@ end
 
 --- app:get(pattern, [middleware, ...,] handler [, options])
 local function define(group, what, method, pattern, ...)
-  local functions, given = table.pack(...), {}
+  local functions, given = table.pack(...), none
   local last = functions[functions.n]
   if type(last) == "table" and not is_callable(last) then
     functions.n, given = functions.n - 1, check_options(last, what)
@@ -235,9 +234,10 @@ local function define(group, what, method, pattern, ...)
   if group.prefix .. pattern == "" then mistake("%s: '' is no pattern: it must begin with /", what) end
   local definition = {
     what = what, method = method, pattern = group.prefix .. pattern, options = given, place = caller(),
-    middleware = table.move(functions, 1, functions.n - 1, 1, {}), handler = functions[functions.n],
+    middleware = functions.n == 1 and none or table.move(functions, 1, functions.n - 1, 1, {}),
+    handler = functions[functions.n],
   }
-  register(group.app, definition, "", scopes_of(group), { group.app })
+  register(group.app, definition, "", group.scopes, group.app.apps)
 end
 
 for _, name in ipairs(methods) do
@@ -280,8 +280,11 @@ function Group:use(prefix, ...)
   return self
 end
 
+--- Scopes are what stands around a route, the app first: groups with their prefixes.
 local function new_group(parent, prefix)
-  return setmetatable({ app = parent.app, parent = parent, prefix = parent.prefix .. prefix, entries = {} }, Group)
+  local group = setmetatable({ app = parent.app, prefix = parent.prefix .. prefix, entries = {} }, Group)
+  group.scopes = join(parent.scopes, { { group = group, prefix = group.prefix } })
+  return group
 end
 
 --- Routes with a common prefix and middleware. The last argument, if it is there, is called with the group at once.
@@ -306,7 +309,7 @@ end
 function Group:mount(prefix, other)
   local text = parse_prefix(prefix, "app:mount")
   if getmetatable(other) ~= App then mistake("app:mount: an app is needed, not a %s", type(other)) end
-  local mount = { app = self.app, prefix = self.prefix .. text, scopes = scopes_of(self) }
+  local mount = { app = self.app, prefix = self.prefix .. text, scopes = self.scopes }
   if self.app == other or has_mounted(other, self.app) then mistake("app:mount: an app cannot be mounted in itself") end
   table.insert(other.mounts, mount)
   table.insert(self.app.mounted, mount)
@@ -360,8 +363,8 @@ end
 local function allow_of(routes)
   local set, list = { OPTIONS = true }, {}
   for _, route in ipairs(routes) do
-    set[route.method] = true
-    if route.method == "GET" then set.HEAD = true end
+    set[route.definition.method] = true
+    if route.definition.method == "GET" then set.HEAD = true end
   end
   for method in pairs(set) do list[#list + 1] = method end
   table.sort(list)
@@ -388,12 +391,17 @@ local function refuse_method(allow)
   return function() error(http_error.new(405, nil, nil, { allow = allow })) end
 end
 
+--- A route that is none: what runs in these scopes, for these apps.
+local function stand_in(app, handler, scopes, apps, pattern)
+  local definition = { handler = handler, middleware = none, options = none }
+  return { app = app, definition = definition, scopes = scopes, apps = apps, pattern = pattern }
+end
+
 --- For a path that has routes, but not of this method.
 local function other_methods(app, req, routes)
   local allow, first = allow_of(routes), routes[1]
   local handler = req.method == "OPTIONS" and answer_options(allow) or refuse_method(allow)
-  return { root = app, segments = first.segments, scopes = common_scopes(routes), apps = first.apps, middleware = none,
-    handler = handler }
+  return stand_in(app, handler, common_scopes(routes), first.apps)
 end
 
 --- The innermost mounted app whose prefix the path has: its scopes, seen from app, and the apps from it to app.
@@ -414,23 +422,25 @@ end
 
 --- For a path that has no route. Made once for each app that it can be the business of.
 local function missing(app, req)
-  local scopes, apps = find_mounted(app, req, app.routes, "", { { group = app, prefix = "" } }, { app })
+  local scopes, apps = find_mounted(app, req, app.routes, "", app.scopes, app.apps)
   local key = scopes[#scopes].prefix
   local route = app.pseudo[key]
   if route then return route end
-  route = { root = app, scopes = scopes, apps = apps, middleware = none, handler = find_missing(apps) }
+  route = stand_in(app, find_missing(apps), scopes, apps)
   app.pseudo[key] = route
   return route
 end
 
-local function unmatched(app, req)
+local function refuse_body()
+  error(http_error.new(413))
+end
+
+--- What answers where no route does. found: the one whose limit the body is over.
+local function unmatched(app, req, found)
+  if found then return stand_in(app, refuse_body, found.scopes, found.apps, found.pattern) end
   local routes = app.routes:all(req)
   if #routes == 0 and req.method == "OPTIONS" and req.path == "*" then routes = app.list end
   return routes[1] and other_methods(app, req, routes) or missing(app, req)
-end
-
-local function refuse_body()
-  error(http_error.new(413))
 end
 
 -- ---- failures ----
@@ -465,22 +475,6 @@ local function answer_failure(route, failure, req, res)
   end
 end
 
---- The handler that the server calls.
-local function make_handler(app)
-  local match, keep_traceback = app.routes:matcher(), core.keep_traceback
-  return function(req, res)
-    local route, too_large = match(req)
-    if not route then
-      route = unmatched(app, req)
-    elseif too_large then
-      route = { root = app, segments = route.segments, scopes = route.scopes, apps = route.apps, middleware = none,
-        handler = refuse_body }
-    end
-    local ok, failure = xpcall(route.run or compile(route), keep_traceback, req, res)
-    if not ok then return answer_failure(route, failure, req, res) end
-  end
-end
-
 -- ---- apps ----
 
 local function check_server_options(value)
@@ -501,8 +495,8 @@ function app_module.new(given)
     ignore_case = given.ignore_case and true or false, server_options = given.server,
     routes = core.new(given.strict_slashes, given.ignore_case),
   }, App)
-  app.app = app
-  app.handler = make_handler(app)
+  app.app, app.apps, app.scopes = app, { app }, { { group = app, prefix = "" } }
+  app.handler = app.routes:handler(function(req, found) return unmatched(app, req, found) end, link_all, answer_failure)
   return app
 end
 
@@ -549,7 +543,7 @@ function App:url_for(name, params, query)
   if outer then return outer.app:url_for(name, params, query) end
   local route = self.names[name]
   if not route then mistake("app:url_for: no route is named '%s'", tostring(name)) end
-  local path, problem = router.build(route.segments, params or none)
+  local path, problem = router.build(segments_of(route), params or none)
   if not path then mistake("app:url_for '%s': %s", name, problem) end
   local text = query and router.build_query(query) or ""
   return text == "" and path or path .. "?" .. text

@@ -62,6 +62,11 @@ bool ls_task_is_cancellation(lua_State *L, int index) {
   return same;
 }
 
+unsigned ls_task_cancel_seq(lua_State *L) {
+  const struct ls_task *task = ls_runtime_of(L)->running;
+  return task != NULL ? task->cancel_seq : 0;
+}
+
 int ls_task_raise_cancel(lua_State *L) {
   push_cancellation(L);
   return lua_error(L);

@@ -86,6 +86,10 @@ void ls_task_cancel(struct ls_task *task);
 /* Raises the cancellation in L if one is due for the running task. */
 void ls_task_check_cancel(lua_State *L);
 
+/* How many cancellations the running task has been delivered: a protected call that finds more at its end than at its
+ * beginning passes one on (ls_task_raise_cancel). */
+unsigned ls_task_cancel_seq(lua_State *L);
+
 /* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
 int ls_task_raise_cancel(lua_State *L);
 

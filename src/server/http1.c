@@ -384,6 +384,8 @@ int ls_http1_open(struct ls_server *server, int fd, int family) {
     ls_conn_dispose(&http1->conn);
     return status;
   }
+  if (server->unref)
+    ls_stream_set_ref(&http1->stream, false);
   if (server->options.proxy_protocol != 0 && !ls_proxied_begin(http1))
     return 0;
   if (follow_reading(http1))

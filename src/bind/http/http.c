@@ -322,7 +322,7 @@ static int l_ref(lua_State *L) {
   return set_ref(L, true);
 }
 
-/* server:unref() -> server. The process may end while it listens. */
+/* server:unref() -> server. The process may end while it listens, and while it has connections. */
 static int l_unref(lua_State *L) {
   return set_ref(L, false);
 }

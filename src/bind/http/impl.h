@@ -111,9 +111,9 @@ struct ls_call {
   struct ls_feed *feed; /* who else sends raises meanwhile; NULL */
   struct ls_buf body;   /* collected for req:body() */
   enum ls_body_use body_use;
-  int body_ref;      /* the whole body as a string */
-  int close_ref;     /* a table of functions */
-  int rejection_ref; /* the message with which req:json or req:form refused the body */
+  int body_ref;                 /* the whole body as a string */
+  int close_ref;                /* a table of functions */
+  int rejection_ref;            /* the message with which req:json or req:form refused the body */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
   uint64_t timeout;             /* ms, of timer; 0: none */

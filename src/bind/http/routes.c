@@ -131,35 +131,97 @@ static void set_params(lua_State *L, int req, int table, const struct ls_route_m
   lua_setiuservalue(L, req, LS_HTTP_PARAMS);
 }
 
-/* The function of routes:matcher(): match(req) -> route, or nil. What the pattern has caught is in req.params then, and the
- * route's timeout runs. A second result of true: the body is over its limit. Upvalues: the routes, their table. */
-static int l_match(lua_State *L) {
-  struct ls_routes *routes = *(struct ls_routes **)lua_touserdata(L, lua_upvalueindex(1));
-  struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
+/* Pushes the route of the request, or nil. What its pattern has caught is in req.params then, and its timeout runs. True:
+ * the body is over its limit. table: of the ids. */
+static bool push_route(lua_State *L, struct ls_call *call, struct ls_routes *routes, int table) {
   struct ls_route_match match;
   struct room room;
   struct ls_slice path = ls_http_path(L, call);
   ls_routes_find(routes, ls_head_method(&call->request->exchange.head), path, room_for(L, &room, path), &match);
-  if (match.route == NULL)
-    return 0;
+  if (match.route == NULL) {
+    lua_pushnil(L);
+    return false;
+  }
   if (match.route->params > 0)
-    set_params(L, 1, lua_upvalueindex(2), &match);
+    set_params(L, 1, table, &match);
   ls_call_take_route(call, routes, match.route);
-  lua_rawgeti(L, lua_upvalueindex(2), (lua_Integer)match.route->id);
-  if (!match.route->has_body_limit || ls_call_limit_body(call, match.route->body_limit))
-    return 1;
-  lua_pushboolean(L, true);
-  return 2;
+  lua_rawgeti(L, table, (lua_Integer)match.route->id);
+  return match.route->has_body_limit && !ls_call_limit_body(call, match.route->body_limit);
 }
 
-/* routes:matcher() -> function */
-static int l_matcher(lua_State *L) {
+/* keep_traceback(err) -> err, for protected calls. An error that is an answer needs none. */
+static int l_keep_traceback(lua_State *L) {
+  if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__name") == LUA_TSTRING) {
+    bool is_answer = strcmp(lua_tostring(L, -1), "luaserve.http_error") == 0;
+    lua_pop(L, 1);
+    if (is_answer)
+      return 1;
+  }
+  return ls_task_keep_traceback(L);
+}
+
+/* ---- serving ---- */
+
+enum { UP_ROUTES = 1, UP_TABLE, UP_UNMATCHED, UP_LINK, UP_FAIL };
+
+/* Stack: req, res, the route, the message handler; above them the error, if there is one. */
+static int k_serve(lua_State *L, int status, lua_KContext seq) {
+  if (ls_task_cancel_seq(L) != (unsigned)seq)
+    return ls_task_raise_cancel(L);
+  if (status == LUA_OK || status == LUA_YIELD)
+    return 0;
+  int err = lua_gettop(L);
+  lua_pushvalue(L, lua_upvalueindex(UP_FAIL));
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, err);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_callk(L, 4, 0, 0, ls_task_return_nothing);
+  return 0;
+}
+
+/* The function of routes:handler(): serve(req, res). */
+static int l_serve(lua_State *L) {
+  struct ls_routes *routes = *(struct ls_routes **)lua_touserdata(L, lua_upvalueindex(UP_ROUTES));
+  struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
+  lua_settop(L, 2);
+  bool is_over = push_route(L, call, routes, lua_upvalueindex(UP_TABLE));
+  lua_copy(L, -1, 3); /* what it is made of may stand below it */
+  lua_settop(L, 3);
+  if (is_over || lua_isnil(L, 3)) {
+    lua_pushvalue(L, lua_upvalueindex(UP_UNMATCHED));
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 3);
+    lua_call(L, 2, 1);
+    lua_replace(L, 3);
+  }
+  lua_pushcfunction(L, l_keep_traceback);
+  if (lua_rawgeti(L, 3, 1) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(UP_LINK));
+    lua_pushvalue(L, 3);
+    lua_call(L, 1, 1);
+  }
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_KContext seq = (lua_KContext)ls_task_cancel_seq(L);
+  return k_serve(L, lua_pcallk(L, 2, 0, 4, seq, k_serve), seq);
+}
+
+/* routes:handler(unmatched, link, fail) -> serve(req, res)
+ * What runs for a request: the function at index 1 of its route, which link(route) makes where it is not there yet.
+ * unmatched(req, route) gives another route where there is none, or where the body is over the limit of the one there is;
+ * fail(route, err, req, res) answers for what was raised. */
+static int l_handler(lua_State *L) {
   ls_http_check_routes(L, 1);
-  lua_settop(L, 1);
+  lua_settop(L, 4);
   lua_getiuservalue(L, 1, 1);
-  lua_pushcclosure(L, l_match, 2);
+  lua_insert(L, UP_TABLE);
+  lua_pushcclosure(L, l_serve, UP_FAIL);
   return 1;
 }
+
+/* ---- what else is there ---- */
 
 struct list {
   lua_State *L;
@@ -228,17 +290,6 @@ static int l_status_of(lua_State *L) {
   return 1;
 }
 
-/* keep_traceback(err) -> err, for xpcall. An error that is an answer needs none. */
-static int l_keep_traceback(lua_State *L) {
-  if (lua_istable(L, 1) && luaL_getmetafield(L, 1, "__name") == LUA_TSTRING) {
-    bool is_answer = strcmp(lua_tostring(L, -1), "luaserve.http_error") == 0;
-    lua_pop(L, 1);
-    if (is_answer)
-      return 1;
-  }
-  return ls_task_keep_traceback(L);
-}
-
 /* fail(req, err, is_logged): the handler has raised err, and somebody answers for it */
 static int l_fail(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
@@ -257,7 +308,7 @@ static int l_reason(lua_State *L) {
 
 int luaopen_luaserve_core_routes(lua_State *L) {
   static const luaL_Reg methods[] = {
-      {"add", l_add}, {"all", l_all}, {"is_under", l_is_under}, {"matcher", l_matcher}, {NULL, NULL}};
+      {"add", l_add}, {"all", l_all}, {"handler", l_handler}, {"is_under", l_is_under}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},
                                        {"fail", l_fail},
                                        {"keep_traceback", l_keep_traceback},
