@@ -348,7 +348,7 @@ end
 --- The files of a folder, below a prefix. options: those of middleware.static.
 --   app:static("/assets", "public", { max_age = 3600 })
 function Group:static(prefix, folder, given)
-  local all = { root = folder }
+  local all = { param = "path", root = folder }
   for name, value in pairs(given or none) do all[name] = value end
   local ok, static = pcall(require "luaserve.middleware.static", all)
   if not ok then mistake("app:static: %s", (static:gsub("^.-:%d+: ", ""))) end
@@ -404,20 +404,28 @@ local function other_methods(app, req, routes)
   return stand_in(app, handler, common_scopes(routes), first.apps)
 end
 
---- The innermost mounted app whose prefix the path has: its scopes, seen from app, and the apps from it to app.
-local function find_mounted(app, req, routes, prefix, scopes, apps)
+--- The mount in app whose prefix the path has, the longest one. prefix: of app, seen from where routes are.
+local function choose_mount(app, req, routes, prefix)
+  local chosen, longest = nil, -1
   for _, mount in ipairs(app.mounted) do
-    local below = prefix .. mount.prefix
-    if routes:is_under(req, router.prefix_text(router.parse(below))) then
-      local all = join(scopes, {})
-      for i = 2, #mount.scopes do
-        table.insert(all, { group = mount.scopes[i].group, prefix = prefix .. mount.scopes[i].prefix })
-      end
-      table.insert(all, { group = mount.other, prefix = below })
-      return find_mounted(mount.other, req, routes, below, all, join({ mount.other }, apps))
+    local segments = router.parse(prefix .. mount.prefix)
+    if #segments > longest and routes:is_under(req, router.prefix_text(segments)) then
+      chosen, longest = mount, #segments
     end
   end
-  return scopes, apps
+  return chosen
+end
+
+--- The innermost mounted app whose prefix the path has: its scopes, seen from app, and the apps from it to app.
+local function find_mounted(app, req, routes, prefix, scopes, apps)
+  local mount = choose_mount(app, req, routes, prefix)
+  if not mount then return scopes, apps end
+  local all, below = join(scopes, {}), prefix .. mount.prefix
+  for i = 2, #mount.scopes do
+    table.insert(all, { group = mount.scopes[i].group, prefix = prefix .. mount.scopes[i].prefix })
+  end
+  table.insert(all, { group = mount.other, prefix = below })
+  return find_mounted(mount.other, req, routes, below, all, join({ mount.other }, apps))
 end
 
 --- For a path that has no route. Made once for each app that it can be the business of.
@@ -562,7 +570,7 @@ local function start_private_server(app)
   local proxy = setmetatable({}, {
     __call = function() end,
     __serve = function()
-      local _, given, routes = app:__serve()
+      local _, given, routes = app:__serve { keep_alive_timeout = false } -- as long as the client likes
       return function(req, res) return weak.app.handler(req, res) end, given, routes
     end,
   })

@@ -143,7 +143,7 @@ const char *ls_constraint_compile(struct ls_constraint *constraint, struct ls_sl
     problem = read_class(&reader, item.set);
     if (problem != NULL)
       break;
-    if (reader.at < reader.end && strchr("*+-?", *reader.at) != NULL)
+    if (reader.at < reader.end && memchr("*+-?", *reader.at, 4) != NULL)
       problem = add_repeated(constraint, &item, (char)*reader.at++);
     else
       problem = add_item(constraint, &item, false);

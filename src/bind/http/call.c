@@ -221,7 +221,7 @@ static void on_timeout(struct ls_timer *timer) {
   struct ls_call *call = ls_container_of(timer, struct ls_call, timer);
   if (!is_finished(call)) {
     char text[80];
-    const char *name = call->has_own_timeout ? "the route's timeout" : "handler_timeout";
+    const char *name = call->has_own_timeout ? "its timeout" : "handler_timeout";
     snprintf(text, sizeof text, "no answer within %s (%g s)", name, (double)call->timeout / 1e3);
     log_call(call, LS_LOG_WARN, text);
     ls_response_fail(call->request, 504, NULL);

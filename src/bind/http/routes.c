@@ -48,7 +48,7 @@ static unsigned read_steps(lua_State *L, int index, struct ls_slice *steps) {
   for (lua_Integer i = 0; i < count; i++) { /* the table keeps them */
     lua_rawgeti(L, index, i + 1);
     steps[i].ptr = lua_tolstring(L, -1, &steps[i].len);
-    luaL_argcheck(L, steps[i].len > 0, index, "an empty step");
+    luaL_argcheck(L, steps[i].ptr != NULL && steps[i].len > 0, index, "an empty step");
     lua_pop(L, 1);
   }
   return (unsigned)count;
