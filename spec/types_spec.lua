@@ -6,8 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
-  "shared", "task", "test", "timer", "worker" }
+local modules = { "app", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "net", "pool", "process",
+  "runtime", "shared", "task", "test", "timer", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -198,6 +198,14 @@ describe("lua/luaserve/types", function()
     check("luaserve.certificate", certificate)
     for name in pairs(classes["luaserve.key"].fields) do assert.is_not_nil(key[name], name) end
     for name in pairs(classes["luaserve.certificate"].fields) do assert.is_not_nil(certificate[name], name) end
+  end)
+
+  it("declares apps and their groups", function()
+    local app = require "luaserve.app".new()
+    check("luaserve.app", app)
+    check("luaserve.app_group", app:group("/x"))
+    local err = require "luaserve.http_error".new(400, "x", {}, {})
+    for name in pairs(classes["luaserve.http_error"].fields) do assert.is_not_nil(err[name], name) end
   end)
 
   it("declares servers, requests and responses", function()

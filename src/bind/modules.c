@@ -27,6 +27,7 @@ static const struct {
     {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
     {"luaserve.core.log", luaopen_luaserve_core_log, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
+    {"luaserve.core.routes", luaopen_luaserve_core_routes, false},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},

@@ -70,6 +70,14 @@ static inline size_t ls_stream_unsent(const struct ls_stream *stream) {
   return uv_stream_get_write_queue_size(&stream->uv.stream);
 }
 
+/* Whether it keeps the loop alive, as it does at first; queued writes do in any case. Harmless when closed. */
+static inline void ls_stream_set_ref(struct ls_stream *stream, bool ref) {
+  if (ref)
+    uv_ref(&stream->uv.handle);
+  else
+    uv_unref(&stream->uv.handle);
+}
+
 /* Sends FIN after what is queued. 0 or a negative code. There is no event. */
 int ls_stream_shutdown(struct ls_stream *stream);
 

@@ -6,14 +6,9 @@
 #include "script/task.h"
 #include "script/transparent.h"
 
-static unsigned current_seq(lua_State *L) {
-  const struct ls_task *task = ls_runtime_of(L)->running;
-  return task != NULL ? task->cancel_seq : 0;
-}
-
 /* Results stand from first on; at index first - 1 is true. */
 static int finish(lua_State *L, int status, lua_KContext seq_at_entry, int first) {
-  if (current_seq(L) != (unsigned)seq_at_entry)
+  if (ls_task_cancel_seq(L) != (unsigned)seq_at_entry)
     return ls_task_raise_cancel(L);
   if (status != LUA_OK && status != LUA_YIELD) {
     lua_pushboolean(L, 0);
@@ -29,7 +24,7 @@ static int k_pcall(lua_State *L, int status, lua_KContext seq) {
 
 static int l_pcall(lua_State *L) {
   luaL_checkany(L, 1);
-  lua_KContext seq = (lua_KContext)current_seq(L);
+  lua_KContext seq = (lua_KContext)ls_task_cancel_seq(L);
   lua_pushboolean(L, 1);
   lua_insert(L, 1);
   return k_pcall(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, seq, k_pcall), seq);
@@ -43,7 +38,7 @@ static int k_xpcall(lua_State *L, int status, lua_KContext seq) {
 static int l_xpcall(lua_State *L) {
   int arguments = lua_gettop(L) - 2;
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_KContext seq = (lua_KContext)current_seq(L);
+  lua_KContext seq = (lua_KContext)ls_task_cancel_seq(L);
   lua_pushboolean(L, 1);
   lua_pushvalue(L, 1);
   lua_rotate(L, 3, 2);

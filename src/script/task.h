@@ -86,6 +86,10 @@ void ls_task_cancel(struct ls_task *task);
 /* Raises the cancellation in L if one is due for the running task. */
 void ls_task_check_cancel(lua_State *L);
 
+/* How many cancellations the running task has been delivered: a protected call that finds more at its end than at its
+ * beginning passes one on (ls_task_raise_cancel). */
+unsigned ls_task_cancel_seq(lua_State *L);
+
 /* Raises the cancellation that ends L's task, whatever is pending: for code that must pass one on. */
 int ls_task_raise_cancel(lua_State *L);
 
@@ -106,6 +110,10 @@ void ls_task_push_locals(lua_State *L, struct ls_scope *scope);
 /* Pushes the error of a task that ended (on_end's L): its text, then the traceback of where it was raised. An error
  * object whose __tostring fails is named by its type. */
 const char *ls_task_push_error(struct ls_task *task, lua_State *L);
+
+/* A lua_CFunction, the handler of a protected call: keeps the error value as it is, and its traceback for
+ * ls_task_push_error. */
+int ls_task_keep_traceback(lua_State *L);
 
 /* Pushes the traceback of L, without the C functions that are below all of it, or nil where nothing else is there. */
 void ls_task_push_traceback(lua_State *L);

@@ -180,6 +180,8 @@ void ls_server_set_ref(struct ls_server *server, bool ref) {
     return;
   for (unsigned i = 0; i < server->listener_count; i++)
     ls_listener_set_ref(&server->listeners[i]->listener, ref);
+  for (struct ls_list *link = server->connections.next; link != &server->connections; link = link->next)
+    ls_stream_set_ref(&ls_container_of(link, struct ls_http1, link)->stream, ref);
 }
 
 /* ---- closing ---- */

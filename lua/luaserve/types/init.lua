@@ -4,10 +4,12 @@
 
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
+---@field app luaserve.app_module
 ---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
 ---@field http luaserve.http
+---@field http_error luaserve.http_error_module
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
 ---@field net luaserve.net
