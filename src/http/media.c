@@ -162,7 +162,7 @@ const struct ls_media *ls_media_of(struct ls_slice path) {
   return found != NULL ? found : &unknown;
 }
 
-/* ---- compressible types ---- */
+/* ---- types ---- */
 
 static struct ls_slice without_parameters(struct ls_slice type) {
   const char *end = type.len == 0 ? NULL : memchr(type.ptr, ';', type.len);
@@ -192,4 +192,12 @@ bool ls_media_is_compressible(struct ls_slice type) {
     if (name.len != 0 && is_named(&table[i], name))
       return table[i].compressible;
   return false;
+}
+
+bool ls_media_is(struct ls_slice type, const char *name) {
+  return ls_field_name_equal(without_parameters(type), ls_slice_of(name));
+}
+
+bool ls_media_is_json(struct ls_slice type) {
+  return ls_media_is(type, "application/json") || ends_in(without_parameters(type), "+json");
 }
