@@ -114,7 +114,7 @@ local function check_pair(name, value, level)
   end
   local bad = find(value, "[^!#-+%-./0-:<-Z%[%]^-~]")
   if bad then
-    refuse(level + 1, "the value of %s cannot have the byte %d (encode it, as url.encode or crypto.base64url_encode do)",
+    refuse(level + 1, "the value of %s cannot have the byte %d (url.encode and crypto.base64url_encode leave it out)",
       name, byte(value, bad))
   end
   if #name + #value > NAME_AND_VALUE_MAX then
@@ -148,7 +148,7 @@ local function check_same_site(attributes, level)
   return same_site
 end
 
---- cookie.build, for who is called by the program itself: level as for error, counted from build_at's caller.
+--- cookie.build for a function that the program calls: level says whose mistake it is, as for error in there.
 function cookie._build(name, value, attributes, level)
   options.check(attributes, "cookie", attribute_names, level + 1)
   attributes = attributes or {}
