@@ -117,7 +117,8 @@ describe("cookie.build", function()
   it("refuses attributes that would be read as something else", function()
     for _, attributes in ipairs { { path = "/;Domain=x" }, { path = "x" }, { path = "/\r\n" }, { path = 1 },
       { domain = "" }, { domain = "a;b" }, { domain = "a b" }, { max_age = 1.5 }, { max_age = "1" }, { max_age = 0/0 },
-      { expires = "x" },      { expires = -1 }, { expires = 0/0 }, { expires = 1e300 }, { same_site = "laxx" }, { same_site = true },
+      { expires = "x" },      { expires = -1 }, { expires = 0/0 }, { expires = 1e300 }, { same_site = "laxx" },
+      { same_site = true },
       { secure = 1 }, { http_only = "no" }, { partitioned = 0 }, { path = "/" .. ("x"):rep(1024) } } do
       assert.has_error(function() cookie.build("a", "1", attributes) end)
     end

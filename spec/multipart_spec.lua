@@ -58,14 +58,16 @@ end
 
 describe("multipart.parts", function()
   it("RFC 7578: reads fields and files", function()
-    assert.same({ { "title", false, "text/plain", "Caf\xc3\xa9" }, { "doc", "a.txt", "text/plain; charset=utf-8", "1\r\n2" } },
+    assert.same({ { "title", false, "text/plain", "Caf\xc3\xa9" }, { "doc", "a.txt", "text/plain; charset=utf-8",
+      "1\r\n2" } },
       read(body_of { field("title", "Caf\xc3\xa9"), file("doc", "a.txt", "1\r\n2", "text/plain; charset=utf-8") }))
     assert.same({}, read "--b--\r\n")
     assert.same({ { "a", false, "text/plain", "" } }, read(body_of { field("a", "") }))
   end)
 
   it("gives the same however the body is cut", function()
-    local body = "preamble\r\n" .. body_of { field("a", "\r\n--\r\n-\r\n--c"), file("f", "x", ("\r\n"):rep(9) .. "\0\xff") } ..
+    local body = "preamble\r\n" .. body_of { field("a", "\r\n--\r\n-\r\n--c"), file("f", "x",
+      ("\r\n"):rep(9) .. "\0\xff") } ..
       "epilogue"
     local whole = read(body)
     assert.equal(2, #whole)
@@ -87,7 +89,8 @@ describe("multipart.parts", function()
 
   it("skips what nobody reads", function()
     local names = {}
-    for part in multipart.parts(body_of { field("a", "1"), file("f", "x", ("y"):rep(100000)), field("c", "3") }, FORM) do
+    for part in multipart.parts(body_of { field("a", "1"), file("f", "x", ("y"):rep(100000)), field("c", "3") },
+      FORM) do
       names[#names + 1] = part.name
     end
     assert.same({ "a", "f", "c" }, names)
@@ -164,7 +167,8 @@ describe("the name of a part", function()
 
   it("RFC 7578 4.2: of a file is never a path", function()
     local cases = {
-      ["/etc/passwd"] = "passwd", ["../../x"] = "x", ["C:\\Users\\me\\a.txt"] = "a.txt", [".."] = "", ["."] = "", ["a/"] = "",
+      ["/etc/passwd"] = "passwd", ["../../x"] = "x", ["C:\\Users\\me\\a.txt"] = "a.txt", [".."] = "", ["."] = "",
+      ["a/"] = "",
       ["a/.."] = "", ["a\\..\\.."] = "", [""] = "", ["a\1\127b"] = "ab", ["...."] = "....", [".htaccess"] = ".htaccess",
       ["\1.\2.\3"] = "", ["%2e%2e%2fx"] = "%2e%2e%2fx",
     }
@@ -188,7 +192,8 @@ describe("the name of a part", function()
   end)
 
   it("has to be there, once, and well-formed", function()
-    for _, bad in ipairs { "form-data", "form-data; name", 'form-data; name="a', 'form-data; name="a"b', "attachment; name=a",
+    for _, bad in ipairs { "form-data", "form-data; name", 'form-data; name="a', 'form-data; name="a"b',
+      "attachment; name=a",
       "form-data; name=a; name=b", "form-data; name=a; filename=b; FILENAME=c", "form-data; =a", "form-data name=a",
       'form-data; name="a\\"', "; name=a", "", "form-data; filename=a" } do
       local err = failure(body_of { { "Content-Disposition: " .. bad, "x" } })
@@ -206,7 +211,8 @@ describe("a multipart body is refused", function()
     assert.equal(415, failure("", "multipart/").status)
     assert.equal(415, failure("", "").status)
     assert.has_error(function() multipart.parts("", nil) end)
-    for _, type in ipairs { "multipart/form-data", "multipart/form-data; boundary=", 'multipart/form-data; boundary=" "',
+    for _, type in ipairs { "multipart/form-data", "multipart/form-data; boundary=",
+      'multipart/form-data; boundary=" "',
       "multipart/form-data; boundary=" .. ("x"):rep(71), 'multipart/form-data; boundary="a\1"' } do
       assert.equal(400, failure("--b--", type).status, type)
     end
@@ -224,7 +230,8 @@ describe("a multipart body is refused", function()
   end)
 
   it("where a line is malformed", function()
-    for _, head in ipairs { "no colon", ": x", "A b: x", "A : x", "A: x\r\n folded", "A: 1\r\na: 2", "A:\1\nB: x", "\xff: x" } do
+    for _, head in ipairs { "no colon", ": x", "A b: x", "A : x", "A: x\r\n folded", "A: 1\r\na: 2", "A:\1\nB: x",
+      "\xff: x" } do
       local err = failure(body_of { { 'Content-Disposition: form-data; name="a"\r\n' .. head, "x" } })
       assert.equal(400, err.status, head)
     end
@@ -277,9 +284,11 @@ describe("a multipart body is refused", function()
     local n = 200000
     local heads = { ("a"):rep(n), "A:" .. (" "):rep(n) .. "x", "A: " .. ("x "):rep(n // 2),
       "Content-Disposition: form-data" .. (";"):rep(n), "Content-Disposition: form-data; name=" .. (" "):rep(n) .. "x",
-      'Content-Disposition: form-data; name="' .. ("\\"):rep(n), 'Content-Disposition: form-data; name="' .. ("/"):rep(n) .. '"',
+      'Content-Disposition: form-data; name="' .. ("\\"):rep(n),
+        'Content-Disposition: form-data; name="' .. ("/"):rep(n) .. '"',
       "Content-Disposition: form-data; name=a; filename=" .. ("/"):rep(n),
-      "Content-Disposition: form-data; name=a; filename*=utf-8''" .. ("%2f"):rep(n // 3), ("A:1\r\n"):rep(n // 5) .. "B:1" }
+      "Content-Disposition: form-data; name=a; filename*=utf-8''" .. ("%2f"):rep(n // 3),
+        ("A:1\r\n"):rep(n // 5) .. "B:1" }
     for _, head in ipairs(heads) do
       pcall(read, body_of { { head, "" } }, FORM, { max_header_bytes = 2 * n, max_name = 2 * n })
     end
@@ -338,7 +347,8 @@ describe("a request with a form", function()
   it("saves to new files unless it is told otherwise, and with the mode asked for", function()
     local address = serve(function(req, res)
       for part in req:multipart() do
-        local size, message, code = part:save(folder .. "/x", part.name == "o" and { overwrite = true, mode = 416 } or nil)
+        local size, message, code = part:save(folder .. "/x", part.name == "o" and { overwrite = true,
+          mode = 416 } or nil)
         res:send(size and tostring(size) or code .. message)
       end
     end)
@@ -395,7 +405,8 @@ describe("a request with a form", function()
     do
       local connection <close> = client.connect(address)
       local head = "--b\r\n" .. file("f", "x", "")[1] .. "\r\n\r\nhalf"
-      connection:write(client.format { method = "POST", headers = { ["content-type"] = FORM, ["content-length"] = 1000 } })
+      connection:write(client.format { method = "POST", headers = { ["content-type"] = FORM,
+        ["content-length"] = 1000 } })
       connection:write(head)
       begun()
     end
@@ -406,7 +417,8 @@ describe("a request with a form", function()
     local seen
     local address = serve(function(req, res)
       local fields, files, list = req:multipart_form { spool_over = 10, folder = folder }
-      seen = { fields = fields, small = files.small, large = files.large, count = #list, list = list, left = list_folder() }
+      seen = { fields = fields, small = files.small, large = files.large, count = #list, list = list,
+        left = list_folder() }
       seen.mode = assert(fs.stat(files.large.path)).mode & 511
       seen.content = files.large:read_all()
       assert(files.large:save(folder .. "/kept"))
@@ -414,7 +426,8 @@ describe("a request with a form", function()
       res:send "ok"
     end)
     local large = ("large"):rep(50000)
-    assert.equal("ok", post(address, body_of { field("a", "1"), file("small", "s.txt", "0123456789", "text/x"), field("a", "2"),
+    assert.equal("ok", post(address, body_of { field("a", "1"), file("small", "s.txt", "0123456789", "text/x"),
+      field("a", "2"),
       file("large", "l.bin", large), file("none", "", "") }).body)
     assert.same({ a = "1" }, seen.fields)
     assert.same({ "small", "s.txt", "text/x", 10, "0123456789" }, { seen.small.name, seen.small.filename,

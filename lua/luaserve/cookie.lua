@@ -32,10 +32,12 @@ end
 
 --- The iterator over the pairs of a Cookie field: position behind the pair, name, value. What is no pair is skipped.
 local function next_pair(text, at)
+  local equals = at - 1
   while at <= #text do
+    if equals < at then equals = find(text, "=", at, true) end
+    if not equals then return nil end
     local stop = find(text, ";", at, true) or #text + 1
-    local equals = find(text, "=", at, true)
-    if equals and equals < stop then
+    if equals < stop then
       local name = trim(text, at, equals - 1)
       if name ~= "" then return stop + 1, name, unquote(trim(text, equals + 1, stop - 1)) end
     end
