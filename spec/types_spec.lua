@@ -6,8 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "crypto", "dns", "fs", "http", "json", "jwt", "net", "pool", "process", "runtime",
-  "shared", "task", "timer", "worker" }
+local modules = { "cookie", "crypto", "dns", "fs", "http", "json", "jwt", "multipart", "net", "pool", "process", "runtime",
+  "shared", "task", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -183,6 +183,11 @@ describe("lua/luaserve/types", function()
     check("luaserve.certificate", certificate)
     for name in pairs(classes["luaserve.key"].fields) do assert.is_not_nil(key[name], name) end
     for name in pairs(classes["luaserve.certificate"].fields) do assert.is_not_nil(certificate[name], name) end
+  end)
+
+  it("declares parts of forms and their files", function()
+    local multipart = require "luaserve.multipart"
+    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do check("luaserve.part", part) end
   end)
 
   it("declares servers, requests and responses", function()

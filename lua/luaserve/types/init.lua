@@ -4,12 +4,14 @@
 
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
+---@field cookie luaserve.cookie
 ---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
 ---@field http luaserve.http
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
+---@field multipart luaserve.multipart
 ---@field net luaserve.net
 ---@field pool luaserve.pool
 ---@field process luaserve.process
@@ -17,6 +19,8 @@
 ---@field shared luaserve.shared
 ---@field task luaserve.task_module
 ---@field timer luaserve.timer_module
+---@field url luaserve.url
+---@field validate luaserve.validate
 ---@field worker luaserve.worker_module
 local luaserve = {}
 
