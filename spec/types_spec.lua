@@ -6,7 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "cookie", "crypto", "dns", "fs", "http", "json", "jwt", "multipart", "net", "pool", "process", "runtime",
+local modules = { "cookie", "crypto", "dns", "fs", "http", "json", "jwt", "multipart", "net", "pool", "process",
+  "runtime",
   "shared", "task", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
@@ -187,7 +188,8 @@ describe("lua/luaserve/types", function()
 
   it("declares parts of forms and their files", function()
     local multipart = require "luaserve.multipart"
-    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do check("luaserve.part", part) end
+    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do check("luaserve.part",
+      part) end
   end)
 
   it("declares servers, requests and responses", function()

@@ -15,6 +15,7 @@ static const struct {
   lua_CFunction open;
   bool in_jobs;
 } modules[] = {
+    {"luaserve.cookie", NULL, true},
     {"luaserve.crypto", luaopen_luaserve_crypto, true},
     {"luaserve.dns", luaopen_luaserve_dns, false},
     {"luaserve.fs", luaopen_luaserve_fs, false},
@@ -33,6 +34,8 @@ static const struct {
     {"luaserve.shared", luaopen_luaserve_shared, false},
     {"luaserve.terminal", luaopen_luaserve_terminal, false},
     {"luaserve.timer", luaopen_luaserve_timer, false},
+    {"luaserve.url", NULL, true},
+    {"luaserve.validate", NULL, true},
     {"luaserve.worker", luaopen_luaserve_worker, false},
 };
 
