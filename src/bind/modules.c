@@ -25,7 +25,7 @@ static const struct {
     {"luaserve.net", luaopen_luaserve_net, false},
     {"luaserve.pool", luaopen_luaserve_pool, false},
     {"luaserve.process", luaopen_luaserve_process, false},
-    {"luaserve.core.multipart", luaopen_luaserve_core_multipart, true},
+    {"luaserve.core.multipart", luaopen_luaserve_core_multipart, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
     {"luaserve.core.request", luaopen_luaserve_core_request, false},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},

@@ -115,8 +115,7 @@ static int l_gc(lua_State *L) {
 
 int luaopen_luaserve_core_multipart(lua_State *L) {
   static const luaL_Reg functions[] = {{"is_boundary", l_is_boundary}, {"parser", l_parser}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"feed", l_feed}, {"next", l_next}, {"is_complete", l_is_complete}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"feed", l_feed}, {"next", l_next}, {"is_complete", l_is_complete}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   ls_handle_type(L, PARSER, methods, metamethods);
   luaL_newlib(L, functions);

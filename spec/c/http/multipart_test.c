@@ -155,7 +155,8 @@ static void boundaries(void) {
   CHECK(!ls_multipart_is_boundary(ls_slice_of("\xc3\xa4")));
   static const char longest[] = "1234567890123456789012345678901234567890123456789012345678901234567890";
   CHECK(ls_multipart_is_boundary(ls_slice(longest, 70)));
-  CHECK(!ls_multipart_is_boundary(ls_slice_of("x1234567890123456789012345678901234567890123456789012345678901234567890")));
+  CHECK(!ls_multipart_is_boundary(
+      ls_slice_of("x1234567890123456789012345678901234567890123456789012345678901234567890")));
   struct ls_multipart parser;
   ls_multipart_init(&parser, ls_slice(longest, 70), 0);
   CHECK(parser.delimiter_len == sizeof parser.delimiter);
