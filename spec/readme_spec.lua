@@ -58,7 +58,8 @@ function shell.luaserve(line, state)
     state.server = process.serve { "examples/files.lua", state.folder, "0" }
   else
     assert.not_matches("[%s'\"]", arguments)
-    state.server = process.serve { "-p", "0", arguments }
+    local build = process.luaserve:match("build/%a+") -- the example in C is built beside the program
+    state.server = process.serve { "-p", "0", arguments, build and build .. "/examples/native" }
   end
 end
 

@@ -158,6 +158,52 @@ describe("a module required in a handler", function()
   end)
 end)
 
+describe("the libraries of Lua under the seal", function()
+  after_each(process.clean_up)
+
+  it("cannot be changed by a handler", function()
+    for _, name in ipairs { "coroutine", "debug", "io", "math", "os", "string", "table", "utf8" } do
+      assert_refused(name .. ".mine = 1 res:send('')", name .. ".mine cannot be assigned while requests are served",
+        "when the program starts")
+    end
+    assert_refused("string.format = nil res:send('')", "string.format cannot be assigned")
+    assert_refused("table[1] = 1 res:send('')", "table.1 cannot be assigned")
+  end)
+
+  it("can be read, called and iterated as before", function()
+    assert_sends("HI 3 hi true true nil", [[
+      local seen = {}
+      for name, value in pairs(string) do seen[name] = value end
+      local has_next
+      for name in next, table do has_next = has_next or name == "concat" end
+      res:send(table.concat({ ("hi"):upper(), #table.pack(string.byte("abc", 1, 3)), string.lower("HI"),
+        tostring(seen.rep == string.rep and rawget(string, "rep") == string.rep), tostring(has_next),
+        tostring(string.nothing) }, " "))]])
+  end)
+
+  it("keep what the program and its modules add", function()
+    assert_sends("<x> more", "require 'adds' res:send(('x'):mine() .. ' ' .. string.more)",
+      "function string.mine(s) return '<' .. s .. '>' end " ..
+      "package.preload.adds = function() string.more = 'more' return {} end")
+  end)
+
+  it("take a method from a module that a handler requires", function()
+    assert_sends("<x>", "require 'adds' res:send(('x'):mine())",
+      "package.preload.adds = function() function string.mine(s) return '<' .. s .. '>' end return {} end")
+  end)
+
+  it("go by rawset and setmetatable past the seal", function()
+    assert_sends("1 fallback", [[
+      rawset(string, 'one', 1)
+      local same = setmetatable(math, { __index = function() return "fallback" end }) == math
+      res:send(string.one .. ' ' .. (same and math.nothing))]])
+  end)
+
+  it("are left open with --globals=open", function()
+    assert_sends("1", "string.mine = 1 res:send(tostring(string.mine))", "", { "--globals=open" })
+  end)
+end)
+
 describe("_G under the seal", function()
   after_each(process.clean_up)
 

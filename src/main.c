@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <lua.h>
 #include <malloc.h>
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@
 #define LOG_FLUSH_MS 1000
 #define POOL_DEFAULT 4
 #define POOL_MAX 1024 /* libuv's limit */
+#define SECONDS_MAX 86400
 #define SETTLE_MS 1000
 
 static const char help[] = "luaserve " LS_VERSION
@@ -47,6 +49,9 @@ static const char help[] = "luaserve " LS_VERSION
                            "                        fd:N, systemd, systemd:NAME; can be repeated\n"
                            "      --grace SECONDS   left to requests at SIGINT and SIGTERM (10)\n"
                            "      --globals=open    let requests assign globals (they are sealed)\n"
+                           "      --slow-limit SECONDS  without waiting: said in the log (0.1; 0: off)\n"
+                           "      --cpu-limit SECONDS   the same: stopped, with a 503 (5; 0: off)\n"
+                           "      --hang-limit SECONDS  where it cannot be stopped: abort (30; 0: off)\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
                            "  -e, --execute CODE    run CODE instead of a script\n"
                            "  -v, --version         print the version\n"
@@ -54,7 +59,16 @@ static const char help[] = "luaserve " LS_VERSION
                            "\n"
                            "A script named -, or none and no terminal, is read from standard input.\n";
 
-enum { OPTION_HOST = 256, OPTION_LISTEN, OPTION_GRACE, OPTION_GLOBALS, OPTION_POOL_THREADS };
+enum {
+  OPTION_HOST = 256,
+  OPTION_LISTEN,
+  OPTION_GRACE,
+  OPTION_GLOBALS,
+  OPTION_POOL_THREADS,
+  OPTION_SLOW_LIMIT,
+  OPTION_CPU_LIMIT,
+  OPTION_HANG_LIMIT
+};
 
 static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
                                              {"host", required_argument, NULL, OPTION_HOST},
@@ -62,6 +76,9 @@ static const struct option long_options[] = {{"port", required_argument, NULL, '
                                              {"grace", required_argument, NULL, OPTION_GRACE},
                                              {"globals", required_argument, NULL, OPTION_GLOBALS},
                                              {"pool-threads", required_argument, NULL, OPTION_POOL_THREADS},
+                                             {"slow-limit", required_argument, NULL, OPTION_SLOW_LIMIT},
+                                             {"cpu-limit", required_argument, NULL, OPTION_CPU_LIMIT},
+                                             {"hang-limit", required_argument, NULL, OPTION_HANG_LIMIT},
                                              {"execute", required_argument, NULL, 'e'},
                                              {"version", no_argument, NULL, 'v'},
                                              {"help", no_argument, NULL, 'h'},
@@ -79,8 +96,9 @@ static int usage_error(void) {
 }
 
 static int bad_option(char **argv) {
-  static const char *const names[] = {"--port",         "--host",    "--listen",  "--grace", "--globals",
-                                      "--pool-threads", "--execute", "--version", "--help",  NULL};
+  static const char *const names[] = {"--port",         "--host",       "--listen",  "--grace", "--globals",
+                                      "--pool-threads", "--execute",    "--version", "--help",  "--slow-limit",
+                                      "--cpu-limit",    "--hang-limit", NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
     char name[40];
@@ -107,6 +125,16 @@ static bool read_integer(const char *text, long min, long max, long *value) {
   errno = 0;
   *value = strtol(text, &end, 10);
   return errno == 0 && end != text && *end == '\0' && *value >= min && *value <= max;
+}
+
+/* Seconds, fractions allowed, as milliseconds, rounded up. */
+static int take_seconds(const char *option, uint64_t *ms) {
+  char *end;
+  double seconds = strtod(optarg, &end);
+  if (end == optarg || *end != '\0' || !(seconds >= 0 && seconds <= SECONDS_MAX))
+    return 1 + bad_value(option, optarg, "seconds from 0 to 86400");
+  *ms = (uint64_t)ceil(seconds * 1000);
+  return 0;
 }
 
 static int add_place(struct ls_program *program, const char *text) {
@@ -153,6 +181,12 @@ static int take_option(struct settings *settings, int option, char **argv) {
       return 1 + bad_value("--pool-threads", optarg, "a number from 1 to 1024");
     settings->pool_threads = (unsigned)value;
     return 0;
+  case OPTION_SLOW_LIMIT:
+    return take_seconds("--slow-limit", &settings->program.limits.slow_ms);
+  case OPTION_CPU_LIMIT:
+    return take_seconds("--cpu-limit", &settings->program.limits.cpu_ms);
+  case OPTION_HANG_LIMIT:
+    return take_seconds("--hang-limit", &settings->program.limits.hang_ms);
   case 'e':
     settings->program.code = optarg;
     return 0;
@@ -287,6 +321,7 @@ int main(int argc, char **argv) {
   keep_memory();
   argv = uv_setup_args(argc, argv); /* makes room for process.title */
   struct settings settings = {.program = {.host = "127.0.0.1", .port = 8080, .grace_ms = 10000, .name = argv[0]}};
+  settings.program.limits = (struct ls_limits){.slow_ms = 100, .cpu_ms = 5000, .hang_ms = 30000};
   int end = read_arguments(&settings, argc, argv);
   if (end != 0)
     return end - 1;

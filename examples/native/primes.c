@@ -18,7 +18,12 @@ struct count {
   atomic_bool stopped;
 };
 
-/* The sieve of Eratosthenes, on a thread of the pool. */
+static bool is_stopped(struct count *count) {
+  return atomic_load_explicit(&count->stopped, memory_order_relaxed);
+}
+
+/* The sieve of Eratosthenes, on a thread of the pool. Others wait for that thread, so it looks often whether it is still
+ * wanted: each pass of a large sieve takes seconds. */
 static void run_count(void *data) {
   struct count *count = data;
   char *composite = calloc((size_t)count->below + 1, 1);
@@ -26,11 +31,11 @@ static void run_count(void *data) {
     count->error = ENOMEM;
     return;
   }
-  for (lua_Integer n = 2; n < count->below && !atomic_load(&count->stopped); n++) {
+  for (lua_Integer n = 2; n < count->below && !is_stopped(count); n++) {
     if (composite[n])
       continue;
     count->found++;
-    for (lua_Integer multiple = 2 * n; multiple < count->below; multiple += n)
+    for (lua_Integer multiple = 2 * n; multiple < count->below && !is_stopped(count); multiple += n)
       composite[multiple] = 1;
   }
   free(composite);

@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 enum {
   ENTRY_MAX = 16 * 1024,
   CAPACITY_MIN = 4 * 1024,
@@ -108,18 +110,6 @@ static void destroy(struct ls_log *log) {
   close(log->fd);
   free(log->ring);
   free(log);
-}
-
-static struct timespec deadline_after(unsigned ms) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  at.tv_sec += ms / 1000;
-  at.tv_nsec += (long)(ms % 1000) * 1000000;
-  if (at.tv_nsec >= 1000000000) {
-    at.tv_sec++;
-    at.tv_nsec -= 1000000000;
-  }
-  return at;
 }
 
 /* "2026-11-23T07:10:00.123Z error: " into head. Returns its length. */
@@ -209,7 +199,7 @@ static bool has_work(const struct ls_log *log) {
 
 /* After an error: nothing is accepted until the note about the loss got through, so only the end wakes this up. */
 static void wait_to_retry(struct ls_log *log) {
-  struct timespec until = deadline_after(RETRY_MS);
+  struct timespec until = ls_clock_after(CLOCK_MONOTONIC, RETRY_MS);
   while (!log->stopping && pthread_cond_timedwait(&log->filled, &log->mutex, &until) != ETIMEDOUT) {
   }
 }
@@ -314,7 +304,7 @@ void ls_log_write(struct ls_log *log, enum ls_log_level level, const char *forma
 }
 
 void ls_log_flush(struct ls_log *log, unsigned timeout_ms) {
-  struct timespec until = deadline_after(timeout_ms);
+  struct timespec until = ls_clock_after(CLOCK_MONOTONIC, timeout_ms);
   pthread_mutex_lock(&log->mutex);
   uint64_t target = log->queued;
   while (log->flushed < target && pthread_cond_timedwait(&log->moved, &log->mutex, &until) != ETIMEDOUT) {
@@ -332,7 +322,7 @@ unsigned long ls_log_dropped(struct ls_log *log) {
 void ls_log_free(struct ls_log *log) {
   if (log == NULL)
     return;
-  struct timespec until = deadline_after(FREE_MS);
+  struct timespec until = ls_clock_after(CLOCK_MONOTONIC, FREE_MS);
   pthread_mutex_lock(&log->mutex);
   bool started = log->started;
   log->stopping = true;

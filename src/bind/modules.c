@@ -54,7 +54,7 @@ static int l_refuse(lua_State *L) {
     return 0;
   lua_pushfstring(L, "'%s' cannot be used in a job of the pool; what can be there:", name);
   for (size_t i = 0; i < COUNT; i++) {
-    if (!modules[i].in_jobs)
+    if (!modules[i].in_jobs || strncmp(modules[i].name, "luaserve.core.", 14) == 0) /* those are not for users */
       continue;
     lua_pushfstring(L, " %s", modules[i].name);
     lua_concat(L, 2);

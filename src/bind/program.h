@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct ls_runtime;
+#include "script/runtime.h"
 
 #define LS_PROGRAM_PLACES 16
 
@@ -19,9 +19,10 @@ struct ls_program {
   unsigned listen_count;
   const char *host; /* where there is none: there */
   int port;
-  uint64_t grace_ms; /* how long SIGINT and SIGTERM leave to what is under way */
-  bool open_globals; /* never seal */
-  const char *name;  /* argv[0] */
+  uint64_t grace_ms;       /* how long SIGINT and SIGTERM leave to what is under way */
+  bool open_globals;       /* never seal */
+  struct ls_limits limits; /* of what a script's handlers and callbacks may take */
+  const char *name;        /* argv[0] */
 };
 
 /* Runs it to the end of the loop. The exit status of the process. */

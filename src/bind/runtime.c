@@ -59,13 +59,19 @@ static void push_tasks(lua_State *L, const struct ls_runtime *rt) {
   set_integer(L, "idle", rt->idle_count);
 }
 
-/* runtime.stats() -> {handles =, tasks =, operations =, timers =, memory =, pool =, task_errors =}
+static void push_watchdog(lua_State *L, const struct ls_runtime *rt) {
+  lua_createtable(L, 0, 2);
+  set_integer(L, "slow", (lua_Integer)rt->slow_slices);
+  set_integer(L, "stopped", (lua_Integer)rt->stopped_slices);
+}
+
+/* runtime.stats() -> {handles =, tasks =, operations =, timers =, memory =, pool =, task_errors =, watchdog =}
  * What is open, running and waiting right now; docs/api/runtime.md has every field. The pool is the process's, all else
  * this runtime's. Takes time in proportion to what it counts.
  *   local before = runtime.stats().handles.total */
 static int l_stats(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   push_handles(L, rt->loop);
   lua_setfield(L, -2, "handles");
   push_tasks(L, rt);
@@ -78,6 +84,8 @@ static int l_stats(lua_State *L) {
   ls_pool_push_stats(L, rt->loop->pool);
   lua_setfield(L, -2, "pool");
   set_integer(L, "task_errors", (lua_Integer)rt->task_errors);
+  push_watchdog(L, rt);
+  lua_setfield(L, -2, "watchdog");
   return 1;
 }
 

@@ -164,6 +164,10 @@ const struct ls_media *ls_media_of(struct ls_slice path) {
 
 /* ---- types ---- */
 
+/* That no extension stands for. */
+static const char *const more_compressible[] = {"application/javascript", "application/x-javascript",
+                                                "application/graphql"};
+
 static struct ls_slice without_parameters(struct ls_slice type) {
   const char *end = type.len == 0 ? NULL : memchr(type.ptr, ';', type.len);
   size_t len = end == NULL ? type.len : (size_t)(end - type.ptr);
@@ -172,9 +176,8 @@ static struct ls_slice without_parameters(struct ls_slice type) {
   return ls_slice(type.ptr, len);
 }
 
-static bool is_named(const struct ls_media *media, struct ls_slice name) {
-  return strncasecmp(media->type, name.ptr, name.len) == 0 &&
-         (media->type[name.len] == '\0' || media->type[name.len] == ';');
+static bool is_named(const char *type, struct ls_slice name) {
+  return strncasecmp(type, name.ptr, name.len) == 0 && (type[name.len] == '\0' || type[name.len] == ';');
 }
 
 static bool ends_in(struct ls_slice text, const char *end) {
@@ -188,9 +191,14 @@ bool ls_media_is_compressible(struct ls_slice type) {
     return true;
   if (ends_in(name, "+json") || ends_in(name, "+xml") || ends_in(name, "+text"))
     return true;
+  if (name.len == 0)
+    return false;
   for (size_t i = 0; i < COUNT; i++)
-    if (name.len != 0 && is_named(&table[i], name))
+    if (is_named(table[i].type, name))
       return table[i].compressible;
+  for (size_t i = 0; i < sizeof more_compressible / sizeof *more_compressible; i++)
+    if (is_named(more_compressible[i], name))
+      return true;
   return false;
 }
 

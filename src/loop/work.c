@@ -19,6 +19,7 @@
 #include <time.h>
 #include <uv.h>
 
+#include "base/clock.h"
 #include "loop/loop.h"
 
 enum { THREADS_MAX = 1024 }; /* libuv's own limit */
@@ -110,14 +111,7 @@ void ls_pool_free(struct ls_pool *pool) {
 }
 
 bool ls_pool_settle(struct ls_pool *pool, unsigned timeout_ms) {
-  struct timespec end;
-  clock_gettime(CLOCK_REALTIME, &end); /* the clock of pthread_cond_timedwait */
-  end.tv_sec += timeout_ms / 1000;
-  end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (end.tv_nsec >= 1000000000) {
-    end.tv_sec++;
-    end.tv_nsec -= 1000000000;
-  }
+  struct timespec end = ls_clock_after(CLOCK_REALTIME, timeout_ms);
   int status = 0;
   pthread_mutex_lock(&pool->mutex);
   pool->settling = true;

@@ -16,6 +16,7 @@
 #include "script/seal.h"
 #include "script/task.h"
 #include "script/transparent.h"
+#include "script/watchdog.h"
 
 static int l_panic(lua_State *L) {
   const char *text = lua_tostring(L, -1);
@@ -110,6 +111,7 @@ void ls_runtime_close_main(struct ls_runtime *rt) {
 
 void ls_runtime_dispose(struct ls_runtime *rt) {
   rt->exiting = true;
+  ls_watchdog_stop(rt);
   rt->root.on_empty = NULL;
   ls_op_cancel_callbacks(rt);
   for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next)

@@ -17,7 +17,15 @@ struct ls_loop;
 struct ls_process;
 struct ls_shutdown;
 struct ls_task;
+struct ls_watchdog;
 struct ls_worker;
+
+/* What handlers and callbacks may take, in milliseconds; 0: no limit. See watchdog.h. */
+struct ls_limits {
+  uint64_t slow_ms; /* without waiting: the log says so */
+  uint64_t cpu_ms;  /* without waiting: stopped */
+  uint64_t hang_ms; /* beyond cpu_ms, where it cannot be stopped: the process is aborted */
+};
 
 struct ls_runtime {
   struct ls_loop *loop; /* not owned; NULL: nothing can wait here (a job of the pool) */
@@ -26,7 +34,11 @@ struct ls_runtime {
   struct ls_task *running;     /* whose coroutine (or an inner one of it) runs now; NULL between resumes */
   lua_State *volatile current; /* the innermost coroutine that runs now, for a signal handler; stale between resumes */
   struct ls_interrupt *interrupt; /* by which another thread can stop what runs now; NULL: none does */
-  struct ls_list idle_tasks;      /* pooled, waiting for work */
+  struct ls_watchdog *watchdog;   /* NULL: nothing is watched */
+  struct ls_limits limits;        /* set after ls_runtime_init; at first there are none */
+  uint64_t slow_slices;           /* that were over limits.slow_ms, and were not stopped */
+  uint64_t stopped_slices;
+  struct ls_list idle_tasks; /* pooled, waiting for work */
   unsigned idle_count;
   struct ls_list live_tasks;
   struct ls_list loads;        /* modules that are being loaded */

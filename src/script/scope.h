@@ -5,6 +5,7 @@
 #define LS_SCRIPT_SCOPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/list.h"
 
@@ -23,9 +24,12 @@ struct ls_scope {
   /* An error that nobody joined ended one of its tasks: logs the text, which has the traceback, and does what is to be
    * done. NULL: the text is logged, and that is all. */
   void (*on_error)(struct ls_scope *scope, const char *text);
+  /* Puts what it is the scope of into text, cut to size: "GET /users". NULL: nothing to say. */
+  void (*describe)(struct ls_scope *scope, char *text, size_t size);
   int locals; /* registry reference of the table of task.locals; 0: not asked for yet */
   bool is_request;
   bool cancelling;
+  bool stopped; /* one of its tasks was stopped for holding the loop: watchdog.c */
 };
 
 void ls_scope_init(struct ls_scope *scope, void (*on_empty)(struct ls_scope *scope));

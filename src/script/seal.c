@@ -2,14 +2,18 @@
 #include "script/seal.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "script/require.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
-/* Its address is the content's key in the registry. */
-static const char content_key = 'c';
+/* Its address is the key in the registry of {sealed table = its content}. */
+static const char contents_key = 'c';
+
+/* The libraries of Lua, whose tables are sealed with _G: who changed one would change everybody's. */
+static const char *const libraries[] = {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8", NULL};
 
 /* ---- who is asking ---- */
 
@@ -33,22 +37,27 @@ static bool is_called_by_app(lua_State *L) {
   return lua_getstack(L, 1, &frame) && lua_getinfo(L, "S", &frame) && is_app_source(ls_runtime_of(L), frame.source);
 }
 
-/* ---- the metatable of _G ---- */
+/* ---- the metatable of a sealed table ---- */
 
-static void push_content(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &content_key);
-}
-
-static int l_assign(lua_State *L) {
-  if (!may_assign(L))
+static int raise_sealed(lua_State *L, const char *library) {
+  const char *name = luaL_tolstring(L, 2, NULL);
+  if (library == NULL)
     return luaL_error(L,
                       "global '%s' cannot be assigned while requests are served: every request would share it; use a "
                       "local, req.locals, or a field of a module's own table",
-                      luaL_tolstring(L, 2, NULL));
-  push_content(L);
-  lua_pushvalue(L, 2);
-  lua_pushvalue(L, 3);
-  lua_settable(L, -3);
+                      name);
+  return luaL_error(L,
+                    "%s.%s cannot be assigned while requests are served: every request would get it; use a local "
+                    "function, or assign it when the program starts",
+                    library, name);
+}
+
+/* Upvalues: the content, the library's name or nil for _G. */
+static int l_assign(lua_State *L) {
+  if (!may_assign(L))
+    return raise_sealed(L, lua_tostring(L, lua_upvalueindex(2)));
+  lua_settop(L, 3);
+  lua_settable(L, lua_upvalueindex(1));
   return 0;
 }
 
@@ -63,9 +72,10 @@ static int l_undefined(lua_State *L) {
       lua_tostring(L, 2), lua_tostring(L, 2));
 }
 
+/* Upvalue: the content. */
 static int l_pairs(lua_State *L) {
   lua_getglobal(L, "next");
-  push_content(L);
+  lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushnil(L);
   return 3;
 }
@@ -86,30 +96,21 @@ static void move_content(lua_State *L, int from, int to) {
   }
 }
 
-/* A metatable that _G had goes to the content; without one, undefined names are an error there. */
-static void set_content_metatable(lua_State *L, int globals, int content) {
-  if (!lua_getmetatable(L, globals)) {
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, l_undefined);
-    lua_setfield(L, -2, "__index");
-  }
-  lua_setmetatable(L, content);
-}
-
 /* ---- functions replaced with the seal ---- */
 
-/* Raw access to a sealed _G means its content: puts that at index 1 instead. Whether it did. */
+/* Raw access to a sealed table means its content: puts that at index 1 instead. Whether it did. */
 static bool redirect_to_content(lua_State *L) {
-  if (ls_runtime_of(L)->globals != LS_GLOBALS_SEALED)
+  if (ls_runtime_of(L)->globals != LS_GLOBALS_SEALED || !lua_istable(L, 1))
     return false;
-  lua_pushglobaltable(L);
-  bool same = lua_rawequal(L, 1, -1);
-  lua_pop(L, 1);
-  if (same) {
-    push_content(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &contents_key);
+  lua_pushvalue(L, 1);
+  bool sealed = lua_rawget(L, -2) == LUA_TTABLE;
+  if (sealed)
     lua_replace(L, 1);
-  }
-  return same;
+  else
+    lua_pop(L, 1);
+  lua_pop(L, 1);
+  return sealed;
 }
 
 /* rawget, rawset, next, getmetatable: manual 6.1. */
@@ -127,10 +128,11 @@ static int l_rawset(lua_State *L) {
   luaL_checkany(L, 2);
   luaL_checkany(L, 3);
   lua_settop(L, 3);
-  bool sealed = redirect_to_content(L);
+  lua_pushvalue(L, 1); /* the result, where it is the content that is written */
+  redirect_to_content(L);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
   lua_rawset(L, 1);
-  if (sealed)
-    lua_pushglobaltable(L);
   return 1;
 }
 
@@ -155,18 +157,18 @@ static int l_getmetatable(lua_State *L) {
   return 1;
 }
 
-/* setmetatable(table, metatable), manual 6.1; for a sealed _G it is the content that gets it. */
+/* setmetatable(table, metatable), manual 6.1; of a sealed table it is the content that gets it. */
 static int l_setmetatable(lua_State *L) {
   int type = lua_type(L, 2);
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argexpected(L, type == LUA_TNIL || type == LUA_TTABLE, 2, "nil or table");
   lua_settop(L, 2);
-  bool sealed = redirect_to_content(L);
+  lua_pushvalue(L, 1); /* the result */
+  redirect_to_content(L);
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
     return luaL_error(L, "cannot change a protected metatable");
+  lua_pushvalue(L, 2);
   lua_setmetatable(L, 1);
-  if (sealed)
-    lua_pushglobaltable(L);
   return 1;
 }
 
@@ -227,24 +229,88 @@ static void guard_libraries(lua_State *L) {
 
 /* ---- sealing ---- */
 
-void ls_seal(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__newindex", l_assign}, {"__pairs", l_pairs}, {NULL, NULL}};
-  struct ls_runtime *rt = ls_runtime_of(L);
-  if (rt->globals != LS_GLOBALS_UNSEALED)
-    return;
-  guard_libraries(L);
-  lua_pushglobaltable(L);
-  int globals = lua_gettop(L);
-  lua_newtable(L);
-  int content = lua_gettop(L);
-  luaL_newlib(L, metamethods);
+/* A metatable that the table had goes to the content; of _G without one, undefined names are an error there. */
+static void set_content_metatable(lua_State *L, int table, int content, const char *library) {
+  if (!lua_getmetatable(L, table)) {
+    if (library != NULL)
+      return;
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_undefined);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_setmetatable(L, content);
+}
+
+static void note_content(lua_State *L, int table, int content) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &contents_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &contents_key);
+  }
+  lua_pushvalue(L, table);
+  lua_pushvalue(L, content);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+static void push_metatable(lua_State *L, int content, const char *library) {
+  lua_createtable(L, 0, 3);
   lua_pushvalue(L, content);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, content);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &content_key);
-  set_content_metatable(L, globals, content);
-  move_content(L, globals, content);
-  lua_setmetatable(L, globals);
-  lua_settop(L, globals - 1);
+  lua_pushstring(L, library); /* NULL: nil */
+  lua_pushcclosure(L, l_assign, 2);
+  lua_setfield(L, -2, "__newindex");
+  lua_pushvalue(L, content);
+  lua_pushcclosure(L, l_pairs, 1);
+  lua_setfield(L, -2, "__pairs");
+}
+
+/* The table on top of the stack. library: its name; NULL: it is _G. The content takes its place on the stack. */
+static void seal_table(lua_State *L, const char *library) {
+  int table = lua_gettop(L), content = table + 1;
+  lua_newtable(L);
+  set_content_metatable(L, table, content, library);
+  note_content(L, table, content);
+  move_content(L, table, content);
+  push_metatable(L, content, library);
+  lua_setmetatable(L, table);
+  lua_remove(L, table);
+}
+
+/* Methods of strings are looked up in the content at once. */
+static void index_strings(lua_State *L, int content) {
+  lua_pushliteral(L, "");
+  if (lua_getmetatable(L, -1)) {
+    lua_pushvalue(L, content);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void seal_library(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, name) == LUA_TTABLE) { /* else the program has taken it away */
+    seal_table(L, name);
+    if (strcmp(name, LUA_STRLIBNAME) == 0)
+      index_strings(L, lua_gettop(L));
+  }
+  lua_settop(L, top);
+}
+
+void ls_seal(lua_State *L) {
+  struct ls_runtime *rt = ls_runtime_of(L);
+  if (rt->globals != LS_GLOBALS_UNSEALED)
+    return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  guard_libraries(L);
+  for (int i = 0; libraries[i] != NULL; i++)
+    seal_library(L, libraries[i]);
+  lua_pushglobaltable(L);
+  seal_table(L, NULL);
+  lua_pop(L, 1);
   rt->globals = LS_GLOBALS_SEALED;
 }

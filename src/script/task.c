@@ -9,6 +9,7 @@
 #include "script/interrupt.h"
 #include "script/op.h"
 #include "script/runtime.h"
+#include "script/watchdog.h"
 
 #define IDLE_MAX 1024 /* coroutines kept for reuse */
 
@@ -272,6 +273,7 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
   if (status == LUA_YIELD)
     status = LUA_OK; /* how a continuation is told of success */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
+  status = ls_watchdog_task_ends(task, L, status);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
   task->ended = true;
@@ -363,7 +365,7 @@ struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool
   task->loading = NULL;
   task->origin = NULL;
   task->deferred = LUA_NOREF;
-  task->started = task->ended = task->cancelled = false;
+  task->started = task->ended = task->cancelled = task->stopped = false;
   task->shield = 0;
   if (member && scope != NULL)
     ls_scope_join(scope, &task->member);
@@ -411,8 +413,13 @@ static void step(struct ls_task *task, lua_State *from) {
   int results;
   lua_State *outer = rt->current;
   rt->current = task->co;
+  bool watched = rt->watchdog != NULL && from == NULL && task != rt->main_task;
+  if (watched)
+    ls_watchdog_begin(rt, task);
   ls_interrupt_check(task->co, rt);
   int status = lua_resume(task->co, from, arguments, &results);
+  if (watched)
+    ls_watchdog_end(rt);
   rt->current = outer;
   rt->running = NULL;
   if (status == LUA_YIELD && !task->ended)

@@ -51,6 +51,7 @@ struct ls_task {
   bool started;            /* has been resumed: too late for ls_task_drop */
   bool ended;              /* on_end has been called */
   unsigned cancel_seq;     /* bumped at each delivery of a cancellation */
+  bool stopped;            /* for holding the loop: its error is in the registry, see watchdog.c */
   bool cancelled;          /* a cancellation waits to be delivered at the next await */
   unsigned shield;         /* depth of task.shield: deliver later */
 };

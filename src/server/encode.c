@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "http/media.h"
 #include "http/negotiate.h"
 #include "loop/work.h"
 #include "server/state.h"
@@ -110,38 +111,6 @@ static struct ls_slice value_of(const struct ls_headers *headers, const char *na
   return index < 0 ? ls_slice(NULL, 0) : ls_headers_value(headers, (uint32_t)index);
 }
 
-static bool ends_with(struct ls_slice text, const char *end) {
-  size_t len = strlen(end);
-  return text.len >= len && ls_field_name_equal(ls_slice(text.ptr + text.len - len, len), ls_slice(end, len));
-}
-
-/* Types whose contents are text, in one way or another. */
-static bool is_compressible(struct ls_slice type) {
-  static const char *const others[] = {"application/json",
-                                       "application/javascript",
-                                       "application/xml",
-                                       "application/wasm",
-                                       "application/x-ndjson",
-                                       "application/manifest+json",
-                                       "application/graphql",
-                                       "application/rtf",
-                                       "application/vnd.ms-fontobject",
-                                       "font/ttf",
-                                       "font/otf",
-                                       "image/bmp",
-                                       "image/x-icon"};
-  struct ls_weighted member;
-  if (type.ptr == NULL || !ls_weighted_next(&type, &member))
-    return false;
-  struct ls_slice name = member.value;
-  if (name.len > 5 && ls_field_name_equal(ls_slice(name.ptr, 5), ls_slice("text/", 5)))
-    return true;
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-    if (ls_field_name_equal(name, ls_slice_of(others[i])))
-      return true;
-  return ends_with(name, "+json") || ends_with(name, "+xml");
-}
-
 /* Whether a list field of the response names the token. */
 static bool has_token(const struct ls_headers *headers, const char *field, const char *token) {
   struct ls_slice name = ls_slice_of(field);
@@ -164,8 +133,9 @@ static bool is_eligible(const struct ls_request *request, int64_t length) {
   const struct ls_headers *headers = &request->headers;
   if (!has_content(request->status) || (length >= 0 && length < (int64_t)request->server->options.encode.min_size))
     return false;
-  return is_compressible(value_of(headers, "content-type")) && value_of(headers, "content-encoding").ptr == NULL &&
-         value_of(headers, "content-range").ptr == NULL && !has_token(headers, "cache-control", "no-transform");
+  return ls_media_is_compressible(value_of(headers, "content-type")) &&
+         value_of(headers, "content-encoding").ptr == NULL && value_of(headers, "content-range").ptr == NULL &&
+         !has_token(headers, "cache-control", "no-transform");
 }
 
 static int add_vary(struct ls_headers *headers) {

@@ -22,6 +22,7 @@ local runtime = {}
 ---@field memory { lua: integer } bytes
 ---@field pool luaserve.pool.stats the process's
 ---@field task_errors integer since the start, of tasks that nobody joined
+---@field watchdog { slow: integer, stopped: integer } since the start: what held the loop over --slow-limit, and over --cpu-limit
 
 ---What is open, running and waiting right now.
 ---@return luaserve.runtime.stats

@@ -54,6 +54,7 @@ static void text_is_worth_compressing(void) {
   compressible("application/problem+json", true);
   compressible("image/svg+xml", true);
   compressible("application/wasm", true);
+  compressible("application/javascript", true);
   compressible("image/png", false);
   compressible("video/mp4", false);
   compressible("application/zip", false);

@@ -118,7 +118,7 @@ static enum ls_log_level level_of(const struct ls_call *call) {
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
   int fault = status_of_fault(call);
-  ls_response_fail(call->request, fault != 0 ? fault : 500, NULL);
+  ls_response_fail(call->request, call->scope.stopped ? 503 : fault != 0 ? fault : 500, NULL);
   ls_call_on_finish(call);
 }
 
@@ -163,6 +163,14 @@ static void on_scope_error(struct ls_scope *scope, const char *text) {
   log_call(call, level_of(call), text);
   if (!call->gone && !is_finished(call))
     answer_error(call);
+}
+
+static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
+  struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
+  if (call->request != NULL)
+    ls_call_describe(call, text, size);
+  else
+    snprintf(text, size, "a request that has ended");
 }
 
 static void log_error(struct ls_call *call, lua_State *L) {
@@ -279,6 +287,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   struct ls_runtime *rt = server->module->rt;
   ls_scope_init(&call->scope, on_scope_empty);
   call->scope.on_error = on_scope_error;
+  call->scope.describe = describe_scope;
   call->scope.is_request = true;
   call->server = server;
   call->body_use = LS_BODY_UNUSED;

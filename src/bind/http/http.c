@@ -15,6 +15,7 @@
 #include "script/handle.h"
 #include "script/options.h"
 #include "script/runtime.h"
+#include "script/watchdog.h"
 
 #define SERVER "luaserve.server"
 
@@ -262,6 +263,7 @@ static int l_listen(lua_State *L) {
   }
   server->listening = true;
   ls_shutdown_watch(server->module->rt);
+  ls_watchdog_start(server->module->rt);
   lua_settop(L, 1);
   return 1;
 }

@@ -17,6 +17,7 @@
 #include "script/options.h"
 #include "script/runtime.h"
 #include "script/task.h"
+#include "script/watchdog.h"
 
 #define SERVER "luaserve.net_server"
 
@@ -181,6 +182,7 @@ static int l_listen(lua_State *L) {
   }
   server->self = self;
   server->owners++;
+  ls_watchdog_start(server->rt);
   return 1;
 }
 

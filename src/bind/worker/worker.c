@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "bind/modules.h"
 #include "bind/worker/impl.h"
 #include "loop/error.h"
@@ -109,14 +109,7 @@ static void on_event(struct ls_link_end *end) {
 }
 
 bool ls_workers_end(struct ls_runtime *rt, unsigned timeout_ms) {
-  struct timespec by;
-  clock_gettime(CLOCK_REALTIME, &by); /* the clock of pthread_timedjoin_np */
-  by.tv_sec += timeout_ms / 1000;
-  by.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (by.tv_nsec >= 1000000000) {
-    by.tv_sec++;
-    by.tv_nsec -= 1000000000;
-  }
+  struct timespec by = ls_clock_after(CLOCK_REALTIME, timeout_ms);
   for (struct ls_list *link = rt->workers.next; link != &rt->workers; link = link->next)
     terminate(ls_container_of(link, struct ls_worker, siblings));
   while (!ls_list_is_empty(&rt->workers)) {

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* clock: moments for the waits of pthreads. */
+#ifndef LS_BASE_CLOCK_H
+#define LS_BASE_CLOCK_H
+
+#include <time.h>
+
+/* The moment that many milliseconds from now. pthread_timedjoin_np waits by CLOCK_REALTIME, and so does
+ * pthread_cond_timedwait unless the condition was made for another clock. */
+static inline struct timespec ls_clock_after(clockid_t clock, unsigned ms) {
+  struct timespec moment;
+  clock_gettime(clock, &moment);
+  moment.tv_sec += ms / 1000;
+  moment.tv_nsec += (long)(ms % 1000) * 1000000;
+  if (moment.tv_nsec >= 1000000000) {
+    moment.tv_sec++;
+    moment.tv_nsec -= 1000000000;
+  }
+  return moment;
+}
+
+#endif
