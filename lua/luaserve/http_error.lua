@@ -3,6 +3,8 @@
 -- they say is meant for the client. Other errors are bugs: 500, without a word of what happened, and a line in the log.
 -- @module luaserve.http_error
 
+local core = require "luaserve.core.routes"
+
 local http_error = {}
 
 local HttpError = {}
@@ -35,6 +37,29 @@ end
 
 function HttpError:__tostring()
   return self.message and ("%d: %s"):format(self.status, self.message) or tostring(self.status)
+end
+
+-- ---- answering ----
+
+--- Whether the client names JSON before anything else that it takes.
+local function prefers_json(req)
+  local first = (req.headers.accept or ""):match "^%s*([%w/+.-]+)"
+  return first ~= nil and first:lower():find "json" ~= nil
+end
+
+--- Answers the request with the error: as problem details (RFC 9457) for a client that prefers JSON, else as text.
+function http_error.answer(err, req, res)
+  for name, value in pairs(err.headers or {}) do res:set(name, value) end
+  if not prefers_json(req) then
+    res:set("content-type", "text/plain; charset=utf-8")
+    return res:send(err.status, (err.message or core.reason(err.status)) .. "\n")
+  end
+  local problem = {}
+  for name, value in pairs(err.fields or {}) do problem[name] = value end
+  local reason = core.reason(err.status)
+  problem.title, problem.status, problem.detail = reason ~= "" and reason or nil, err.status, err.message
+  res:set("content-type", "application/problem+json")
+  return res:json(err.status, problem)
 end
 
 return http_error

@@ -28,6 +28,7 @@ static const struct {
     {"luaserve.core.multipart", luaopen_luaserve_core_multipart, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
     {"luaserve.core.request", luaopen_luaserve_core_request, false},
+    {"luaserve.core.routes", luaopen_luaserve_core_routes, false},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},

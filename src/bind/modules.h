@@ -15,6 +15,7 @@ int luaopen_luaserve_core_mailbox(lua_State *L);
 int luaopen_luaserve_core_multipart(lua_State *L);
 int luaopen_luaserve_core_options(lua_State *L);
 int luaopen_luaserve_core_request(lua_State *L);
+int luaopen_luaserve_core_routes(lua_State *L);
 int luaopen_luaserve_core_task(lua_State *L);
 int luaopen_luaserve_crypto(lua_State *L);
 int luaopen_luaserve_dns(lua_State *L);

@@ -168,6 +168,18 @@ int64_t ls_url_normalise(struct ls_slice path, char *out) {
   return (int64_t)len;
 }
 
+bool ls_url_path(struct ls_slice target, char *room, size_t size, struct ls_slice *path) {
+  struct ls_url url;
+  if (ls_url_split(target, &url) != 0)
+    return false;
+  *path = url.path;
+  if (ls_url_is_normal(url.path))
+    return true;
+  int64_t len = url.path.len > size ? -1 : ls_url_normalise(url.path, room);
+  *path = ls_slice(room, (size_t)len);
+  return len >= 0;
+}
+
 size_t ls_url_decode(struct ls_slice in, bool plus, char *out) {
   size_t len = 0;
   while (in.len != 0) {

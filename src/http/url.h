@@ -33,6 +33,10 @@ bool ls_url_escapes_are_valid(struct ls_slice path);
  * Its length, or LS_EPROTO for %00 or a '%' without two hex digits. */
 int64_t ls_url_normalise(struct ls_slice path, char *out);
 
+/* The path of a target, without dot segments: what decides by the path must not be led around by them. It points into target,
+ * or into room where it had to be made; false: it has no path, or room of size bytes is too small. */
+bool ls_url_path(struct ls_slice target, char *room, size_t size, struct ls_slice *path);
+
 /* Turns %XX into bytes, and '+' into a space where plus is set (queries, forms). A '%' without two hex digits stays as
  * it is. out has room for in.len bytes, and may be in.ptr itself. The length. */
 size_t ls_url_decode(struct ls_slice in, bool plus, char *out);

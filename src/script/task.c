@@ -116,8 +116,8 @@ void ls_task_push_traceback(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Keeps the error value as it is and its traceback beside it, so that a joiner gets the one and the log both. */
-static int l_traceback(lua_State *L) {
+/* So that a joiner gets the one and the log both. */
+int ls_task_keep_traceback(lua_State *L) {
   if (!ls_task_is_cancellation(L, 1)) {
     ls_task_push_traceback(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, ls_runtime_of(L)->running);
@@ -293,7 +293,7 @@ static int k_run(lua_State *L, int status, lua_KContext context) {
     push_cancellation(L);
     return k_ended(L, LUA_ERRRUN, context);
   }
-  lua_pushcfunction(L, l_traceback);
+  lua_pushcfunction(L, ls_task_keep_traceback);
   lua_replace(L, 1); /* of the mark */
   int result = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, context, k_ended);
   return k_ended(L, result, context);

@@ -107,6 +107,10 @@ void ls_task_push_locals(lua_State *L, struct ls_scope *scope);
  * object whose __tostring fails is named by its type. */
 const char *ls_task_push_error(struct ls_task *task, lua_State *L);
 
+/* A lua_CFunction, the handler of a protected call: keeps the error value as it is, and its traceback for
+ * ls_task_push_error. */
+int ls_task_keep_traceback(lua_State *L);
+
 /* Pushes the traceback of L, without the C functions that are below all of it, or nil where nothing else is there. */
 void ls_task_push_traceback(lua_State *L);
 

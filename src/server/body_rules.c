@@ -75,23 +75,10 @@ static bool fits(const struct ls_body_rule *rule, struct ls_slice method, struct
   return path.len >= rule->path.len && memcmp(path.ptr, rule->path.ptr, rule->path.len) == 0;
 }
 
-/* The path without dot segments: a request must not reach one path under another's limit. */
-static bool find_path(struct ls_slice target, char *room, struct ls_slice *path) {
-  struct ls_url url;
-  if (ls_url_split(target, &url) != 0)
-    return false;
-  *path = url.path;
-  if (ls_url_is_normal(url.path))
-    return true;
-  int64_t len = url.path.len > PATH_MAX_BYTES ? -1 : ls_url_normalise(url.path, room);
-  *path = ls_slice(room, (size_t)len);
-  return len >= 0;
-}
-
 uint64_t ls_body_rules_find(const struct ls_body_rules *rules, const struct ls_head *head, uint64_t fallback) {
   char room[PATH_MAX_BYTES];
   struct ls_slice path;
-  if (rules->count == 0 || !find_path(ls_head_url(head), room, &path))
+  if (rules->count == 0 || !ls_url_path(ls_head_url(head), room, sizeof room, &path))
     return fallback;
   struct ls_slice method = ls_head_method(head);
   for (unsigned i = 0; i < rules->count; i++)

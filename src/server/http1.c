@@ -39,7 +39,8 @@ static struct ls_exchange *new_exchange(struct ls_conn *conn) {
 
 static uint64_t choose_body_limit(struct ls_exchange *exchange) {
   const struct ls_server_options *options = &of_exchange(exchange)->server->options;
-  return ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
+  uint64_t limit = ls_body_rules_find(&options->body_rules, &exchange->head, options->limits.max_body);
+  return options->routes != NULL ? ls_routes_body_limit(options->routes, &exchange->head, limit) : limit;
 }
 
 /* A coding of its body that is not taken: says which are (RFC 9110 15.5.16). */

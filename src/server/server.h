@@ -16,6 +16,7 @@
 #include "server/body_rules.h"
 #include "server/encode.h"
 #include "server/handler.h"
+#include "server/routes.h"
 
 struct ls_server_options {
   struct ls_http_limits limits;                                             /* body_floor is set from the two below */
@@ -26,6 +27,7 @@ struct ls_server_options {
   struct ls_encode_options encode;
   bool decompress;                 /* bodies of requests that are coded are decoded */
   struct ls_body_rules body_rules; /* the caller's memory: it must outlive the server */
+  struct ls_routes *routes;        /* same: of the app that handles the requests; their limits come before body_rules. NULL */
   struct ls_cidr_set trust_proxy;  /* same: whose word on clients is believed */
   enum ls_forwarded_fields trust_fields;
   uint8_t proxy_protocol; /* LS_PROXY_V1 and _V2, with one of which each connection has to begin; 0: none does */

@@ -57,6 +57,12 @@ static void wake_feed(struct ls_call *call) {
     call->feed->go_on(call->feed);
 }
 
+static void forget_route(struct ls_call *call) {
+  ls_routes_unref(call->routes);
+  call->routes = NULL;
+  call->route = NULL;
+}
+
 /* Drops what the call holds; the memory is pooled once the last wait has been freed. */
 static void end(struct ls_call *call) {
   struct ls_runtime *rt = call->module->rt;
@@ -71,6 +77,7 @@ static void end(struct ls_call *call) {
   if (call->scope.locals != 0)
     luaL_unref(rt->L, LUA_REGISTRYINDEX, call->scope.locals);
   call->scope.locals = 0;
+  forget_route(call);
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   request->user = NULL;
   ls_request_release(request);
@@ -110,6 +117,12 @@ static int status_of_fault(const struct ls_call *call) {
   return failed ? status : 0;
 }
 
+int ls_call_status_of_error(struct ls_call *call, lua_State *L) {
+  call->rejected = is_rejection(call, L);
+  int status = status_of_fault(call);
+  return status != 0 ? status : 500;
+}
+
 /* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
 static enum ls_log_level level_of(const struct ls_call *call) {
   return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
@@ -123,9 +136,10 @@ static void answer_error(struct ls_call *call) {
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
-  char text[LUA_IDSIZE + 96];
+  char text[2 * LUA_IDSIZE + 96];
   bool begun = ls_response_is_begun(call->request);
-  snprintf(text, sizeof text, "the handler (%s) ended without %s", call->server->where,
+  snprintf(text, sizeof text, "the handler (%s) ended without %s",
+           call->route != NULL ? call->route->where : call->server->where,
            begun ? "finishing the answer it began: res:finish" : "answering");
   log_call(call, level_of(call), text);
   answer_error(call);
@@ -183,6 +197,14 @@ static void log_error(struct ls_call *call, lua_State *L) {
   ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
 }
 
+void ls_call_fail(struct ls_call *call, lua_State *L) {
+  if (L != NULL)
+    log_error(call, L);
+  if (ls_response_is_begun(call->request) && !is_finished(call))
+    answer_error(call);
+  ls_scope_cancel(&call->scope);
+}
+
 static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
   struct ls_call *call = task->data;
   if (status == LUA_OK) {
@@ -202,7 +224,8 @@ static void on_timeout(struct ls_timer *timer) {
   struct ls_call *call = ls_container_of(timer, struct ls_call, timer);
   if (!is_finished(call)) {
     char text[80];
-    snprintf(text, sizeof text, "no answer within handler_timeout (%g s)", (double)call->server->handler_timeout / 1e3);
+    const char *name = call->has_own_timeout ? "the route's timeout" : "handler_timeout";
+    snprintf(text, sizeof text, "no answer within %s (%g s)", name, (double)call->timeout / 1e3);
     log_call(call, LS_LOG_WARN, text);
     ls_response_fail(call->request, 504, NULL);
   }
@@ -230,6 +253,7 @@ void ls_call_forsake(struct ls_call *call) {
   call->request = NULL;
   ls_timer_stop(call->module->rt->loop, &call->timer);
   ls_buf_dispose(&call->body);
+  forget_route(call);
   if (request != NULL) {
     request->user = NULL;
     ls_request_release(request);
@@ -277,6 +301,39 @@ static void refuse(struct ls_request *request, int status) {
   ls_request_release(request);
 }
 
+/* Without memory for the timer it runs without one. */
+static void start_timer(struct ls_call *call) {
+  ls_timer_start(call->module->rt->loop, &call->timer, call->timeout * NS_PER_MS);
+}
+
+void ls_call_set_timeout(struct ls_call *call, uint64_t timeout) {
+  call->timeout = timeout;
+  call->has_own_timeout = true;
+  if (timeout != 0)
+    start_timer(call);
+  else
+    ls_timer_stop(call->module->rt->loop, &call->timer);
+}
+
+bool ls_call_limit_body(struct ls_call *call, uint64_t limit) {
+  struct ls_exchange *exchange = &call->request->exchange;
+  if (limit < exchange->body_limit)
+    exchange->body_limit = limit;
+  int64_t length = exchange->head.content_length;
+  bool is_over = (length > 0 && (uint64_t)length > limit) || exchange->body_received > limit;
+  call->over_limit |= is_over;
+  return !is_over;
+}
+
+void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const struct ls_route *route) {
+  forget_route(call);
+  call->routes = ls_routes_ref(routes);
+  call->route = route;
+  call->cancel_on_close |= route->cancel_on_close;
+  if (route->has_timeout)
+    ls_call_set_timeout(call, route->timeout);
+}
+
 void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   request->user = NULL;
   struct ls_call *call = take(server);
@@ -302,8 +359,11 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->request = request;
   request->user = call;
   call->task->data = call;
-  if (server->handler_timeout != 0) /* without memory for the timer it runs without one */
-    ls_timer_start(rt->loop, &call->timer, server->handler_timeout * NS_PER_MS);
+  call->cancel_on_close = server->cancel_on_close;
+  call->timeout = server->handler_timeout;
+  call->has_own_timeout = false;
+  if (call->timeout != 0)
+    start_timer(call);
   ls_task_start_c(call->task, l_dispatch, call, on_handler_end);
 }
 
@@ -469,12 +529,12 @@ void ls_call_on_gone(struct ls_call *call) {
   wake_all(call, LS_ECLOSED);
   wake_feed(call);
   ls_call_run_close_functions(call);
-  if (call->server->cancel_on_close && call->task != NULL)
+  if (call->cancel_on_close && call->task != NULL)
     ls_task_cancel(call->task);
   ls_call_settle(call);
 }
 
 void ls_call_on_half_close(struct ls_call *call) {
-  if (call->server->cancel_on_close && call->task != NULL && !is_finished(call))
+  if (call->cancel_on_close && call->task != NULL && !is_finished(call))
     ls_task_cancel(call->task);
 }

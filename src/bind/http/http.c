@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "bind/http/impl.h"
@@ -92,6 +93,7 @@ static void free_server(struct ls_http_server *server) {
     ls_server_free(server->server);
   ls_body_rules_dispose(&server->options.body_rules);
   ls_cidr_set_dispose(&server->options.trust_proxy);
+  ls_routes_unref(server->options.routes);
   free(server);
 }
 
@@ -382,6 +384,19 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
   return server;
 }
 
+/* An app is asked once how it is served: the metamethod __serve(app, options) -> handler, options, routes. They take its
+ * place and that of the options, at 1 and 2; the routes, or NULL. */
+static struct ls_routes *ask_app(lua_State *L) {
+  if (luaL_getmetafield(L, 2, "__serve") == LUA_TNIL)
+    return NULL;
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 3);
+  lua_copy(L, 3, 2);
+  lua_copy(L, 4, 1);
+  return ls_http_check_routes(L, 5); /* kept for the length of the call */
+}
+
 /* http.create_server([options,] handler) -> server
  * A server that calls handler(req, res) in a task of its own for every request; handler is a function or an object that
  * can be called. Nothing is open before server:listen. Times are seconds, false or 0: none. Sizes are bytes.
@@ -429,9 +444,13 @@ static int l_create_server(lua_State *L) {
   if (!is_callable(L, 2)) /* the only argument, or the second after the options */
     luaL_typeerror(L, lua_istable(L, 1) ? 2 : 1, "function");
   lua_settop(L, 2);
+  char where[sizeof((struct ls_http_server *)NULL)->where];
+  note_where(L, 2, where, sizeof where);
+  struct ls_routes *routes = ask_app(L);
   struct ls_http_server *server = push_server(L, lua_touserdata(L, lua_upvalueindex(1)));
+  memcpy(server->where, where, sizeof where);
+  server->options.routes = routes != NULL ? ls_routes_ref(routes) : NULL;
   ls_http_read_options(L, 1, server);
-  note_where(L, 2, server->where, sizeof server->where);
   lua_pushvalue(L, 2);
   server->handler = luaL_ref(L, LUA_REGISTRYINDEX);
   server->server = ls_server_new(server->module->rt->loop, &server->options, &handler, server);

@@ -20,6 +20,7 @@
 #include "script/op.h"
 #include "script/scope.h"
 #include "server/request.h"
+#include "server/routes.h"
 #include "server/server.h"
 
 struct ls_call;
@@ -114,6 +115,11 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message or value with which a method of req refused the body */
   int rejection_status;
+  struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
+  const struct ls_route *route; /* in routes */
+  uint64_t timeout;             /* ms, of timer; 0: none */
+  bool has_own_timeout;         /* not that of the server */
+  bool cancel_on_close;
   bool later, gone;
   bool rejected;   /* the handler passed that on as its error: answered by rejection_status */
   bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
@@ -137,6 +143,24 @@ void ls_call_run_close_functions(struct ls_call *call);
 
 /* Lua is going away: lets go of the request and of everything that waits. */
 void ls_call_forsake(struct ls_call *call);
+
+/* From now on, instead of the timeout that it has; in ms, 0: none. */
+void ls_call_set_timeout(struct ls_call *call, uint64_t timeout);
+
+/* The body may have no more than limit bytes; it cannot be raised here, because what was over it is answered 413 already.
+ * False: it has more. */
+bool ls_call_limit_body(struct ls_call *call, uint64_t limit);
+
+/* The app found the route: its timeout and so on hold from here on. */
+void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const struct ls_route *route);
+
+/* The status that an error of the handler, on top of L, is answered with where nobody else answers: 500, or 400, 408, 413
+ * for what is wrong with the body. */
+int ls_call_status_of_error(struct ls_call *call, lua_State *L);
+
+/* The handler has failed and somebody answers for it: logs the error on top of L (NULL: it is no bug), cancels what the
+ * handler has started, and resets the connection where a part of the answer has left. */
+void ls_call_fail(struct ls_call *call, lua_State *L);
 
 /* "GET /path" for log lines. */
 void ls_call_describe(const struct ls_call *call, char *text, size_t size);
@@ -199,6 +223,15 @@ int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field
 int ls_http_make_request_type(lua_State *L);
 int ls_http_make_headers_type(lua_State *L);
 int ls_http_make_response_type(lua_State *L);
+
+/* The userdata's own values, of req. */
+enum { LS_HTTP_PARAMS = 1, LS_HTTP_QUERY, LS_HTTP_HEADERS };
+
+/* req.path, on top of the stack where it has to be made; the slice is good while that is there, or the request. */
+struct ls_slice ls_http_path(lua_State *L, struct ls_call *call);
+
+/* The routes of the userdata at index; raises for another value. */
+struct ls_routes *ls_http_check_routes(lua_State *L, int index);
 
 /* Methods of req that stand in body.c. */
 int ls_http_l_body(lua_State *L);

@@ -8,9 +8,6 @@
 #include "http/url.h"
 #include "script/task.h"
 
-/* The userdata's own values. */
-enum { VALUE_PARAMS = 1, VALUE_QUERY, VALUE_HEADERS };
-
 static const struct ls_head *head_of(const struct ls_call *call) {
   return &call->request->exchange.head;
 }
@@ -56,6 +53,15 @@ static int push_path(lua_State *L, struct ls_call *call, bool decode) {
   }
   luaL_pushresultsize(&buffer, (size_t)len);
   return 1;
+}
+
+struct ls_slice ls_http_path(lua_State *L, struct ls_call *call) {
+  struct ls_slice path = url_of(call).path;
+  if (!ls_url_is_normal(path)) {
+    push_path(L, call, false);
+    path.ptr = lua_tolstring(L, -1, &path.len);
+  }
+  return path;
 }
 
 /* req.path -> "/a%20b"
@@ -184,7 +190,7 @@ static int get_locals(lua_State *L, struct ls_call *call) {
 /* req.params -> table. Empty, until a router sets it to what the path's pattern has matched. */
 static int get_params(lua_State *L, struct ls_call *call) {
   (void)call;
-  return push_own_table(L, VALUE_PARAMS);
+  return push_own_table(L, LS_HTTP_PARAMS);
 }
 
 /* ---- query ---- */
@@ -193,11 +199,11 @@ static int get_params(lua_State *L, struct ls_call *call) {
  * Decoded ('+' is a space); of a repeated name the first value, "" without '='. Made when first looked at.
  *   local page = tonumber(req.query.page) or 1 */
 static int get_query(lua_State *L, struct ls_call *call) {
-  if (lua_getiuservalue(L, 1, VALUE_QUERY) != LUA_TNIL)
+  if (lua_getiuservalue(L, 1, LS_HTTP_QUERY) != LUA_TNIL)
     return 1;
   ls_query_push_table(L, url_of(call).query);
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, VALUE_QUERY);
+  lua_setiuservalue(L, 1, LS_HTTP_QUERY);
   return 1;
 }
 
@@ -217,11 +223,11 @@ static int l_query_all(lua_State *L) {
  * them with names in lower case. It cannot be changed.
  *   if req.headers["content-type"] == "application/json" then ... end */
 static int get_headers(lua_State *L, struct ls_call *call) {
-  if (lua_getiuservalue(L, 1, VALUE_HEADERS) != LUA_TNIL)
+  if (lua_getiuservalue(L, 1, LS_HTTP_HEADERS) != LUA_TNIL)
     return 1;
   ls_http_push_handle(L, call, ls_http_headers_type, call->module->headers_type, 0);
   lua_pushvalue(L, -1);
-  lua_setiuservalue(L, 1, VALUE_HEADERS);
+  lua_setiuservalue(L, 1, LS_HTTP_HEADERS);
   return 1;
 }
 
@@ -356,7 +362,7 @@ static int l_newindex(lua_State *L) {
     return luaL_error(L, "req.%s cannot be set; req.locals is the place for a request's own values", name);
   luaL_checktype(L, 3, LUA_TTABLE);
   lua_settop(L, 3);
-  lua_setiuservalue(L, 1, VALUE_PARAMS);
+  lua_setiuservalue(L, 1, LS_HTTP_PARAMS);
   return 0;
 }
 
