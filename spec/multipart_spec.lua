@@ -267,6 +267,12 @@ describe("a multipart body is refused", function()
     assert.equal(413, failure(body_of(parts)).status)
   end)
 
+  it("in words that can be shown", function()
+    local err = failure(body_of { file("\27[31m\xff", "x", "12345") }, FORM, { max_file = 1 })
+    assert.equal("multipart: the file '?[31m?' is larger than 1 bytes", err.message)
+    assert.is_true(#failure("", "\xff" .. ("x"):rep(1000)).message < 300)
+  end)
+
   it("also for those who read less than all of it", function()
     local reader, state = multipart.parts(body_of { field("a", "1234"), field("b", "1") }, FORM, { max_field = 3 })
     reader(state)

@@ -164,7 +164,8 @@ describe("a schema of", function()
     local o = validate.object { items = validate.array(validate.object { ["a/b~c"] = validate.integer(),
       n = validate.string() }) }
     assert.equal("/items/1/a~1b~0c: must be an integer, not a string\n/items/1/n: is missing\n" ..
-      "/items/2: must be an object, not null", faults(o, assert(json.decode '{"items": [{"a/b~c": 1, "n": ""}, {"a/b~c": "x"}, null]}')))
+      "/items/2: must be an object, not null",
+      faults(o, assert(json.decode '{"items": [{"a/b~c": 1, "n": ""}, {"a/b~c": "x"}, null]}')))
   end)
 
   it("itself, up to a depth", function()
@@ -290,6 +291,13 @@ describe("errors", function()
     for i = 1, 10000 do map["k" .. i] = 1 end
     assert.equal(100, #select(2, validate.object {} (map)))
   end)
+
+  it("can be encoded as JSON, whatever the client sent", function()
+    local _, list = validate.object {} { ["\xff\1a"] = 1, [("x"):rep(100000)] = 1 }
+    assert.equal("/" .. ("x"):rep(200) .. "...", list[1].pointer)
+    assert.equal("/??a", list[2].pointer)
+    assert.is_string(json.encode(list))
+  end)
 end)
 
 describe("req:validate", function()
@@ -356,6 +364,9 @@ describe("req:validate", function()
     assert.equal(413, (post("application/json", (" "):rep(1 << 20) .. "{}")))
     assert.equal(400, (post("multipart/form-data; boundary=b", "--b")))
     assert.equal(400, (post("application/json", "null")))
+    assert.equal(413, (post("application/x-www-form-urlencoded", ("a=1&"):rep(1001))))
+    assert.equal(415, (post("text/\xff", "{}")))
+    assert.matches("text/%?$", select(3, post("text/\xff", "{}")).message)
     assert.equal(400, (ask {}))
   end)
 

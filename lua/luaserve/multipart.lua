@@ -7,6 +7,7 @@ local core = require "luaserve.core.multipart"
 local fs = require "luaserve.fs"
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
+local printable = require "luaserve.core.text".printable
 local task = require "luaserve.task"
 
 local multipart = {}
@@ -22,6 +23,7 @@ local limits = {
   max_file = math.maxinteger, -- of one with a filename; the limit of the body is there too
 }
 local reader_options = { "max_field", "max_file", "max_header_bytes", "max_name", "max_parts" }
+local form_options = { "folder", "max_files", "max_memory", "spool_over", table.unpack(reader_options) }
 
 -- ---- header fields of parts ----
 
@@ -165,8 +167,8 @@ local function next_data(part)
   end
   part._size = part._size + #data
   if part._size > part._limit then
-    fail(reader, 413, "the %s %q is larger than %d bytes", part.filename and "file" or "field", part.name or "",
-      part._limit)
+    fail(reader, 413, "the %s '%s' is larger than %d bytes", part.filename and "file" or "field",
+      printable(part.name or ""), part._limit)
   end
   return data
 end
@@ -226,7 +228,8 @@ end
 function multipart.boundary(content_type)
   local kind, parameters = parse_parameters(content_type or "")
   if not kind or not find(kind, "^multipart/.") then
-    local message = "EMEDIATYPE: the body is no multipart: its content-type is " .. (content_type or "missing")
+    local said = content_type and printable(content_type) or "missing"
+    local message = "EMEDIATYPE: the body is no multipart: its content-type is " .. said
     return nil, message, "EMEDIATYPE"
   end
   if not parameters.boundary or not core.is_boundary(parameters.boundary) then
@@ -248,10 +251,9 @@ function multipart._open(source, content_type, given, reject)
 end
 
 --- The limits among the options, as a table of their own; raises for the caller of who calls this.
--- @param more names of further options
-function multipart._check(given, what, more)
-  local names = table.move(more or {}, 1, more and #more or 0, #reader_options + 1, { table.unpack(reader_options) })
-  options.check(given, what, names, 3)
+-- @param is_whole for multipart_form, which has more of them
+function multipart._check(given, what, is_whole)
+  options.check(given, what, is_whole and form_options or reader_options, 3)
   if not given then return nil end
   local copy = {}
   for name, value in pairs(given) do
@@ -391,8 +393,6 @@ end
 
 -- ---- forms as a whole ----
 
-local form_options = { "folder", "max_files", "max_memory", "spool_over" }
-
 local File = {}
 File.__index = File
 File.__name = "luaserve.upload"
@@ -429,38 +429,46 @@ local function remove_all(paths)
   for _, path in ipairs(paths) do fs.unlink(path) end
 end
 
---- A temporary file for this user only, which goes away when the task ends.
-local function spool(form)
+-- The temporary file that is being written, { file }: closed, whatever happens; removing it is another's task.
+local Spool = {}
+
+function Spool.__close(target)
+  if target.file then target.file:close() end
+end
+
+--- Opens target.file, a temporary file for this user only, which goes away when the task ends; target.path.
+local function open_spool(form, target)
   if not form.paths then
     form.paths = {}
     task.defer(remove_all, form.paths)
   end
-  local target = {}
   local file, message = open_target(target, function(prefix)
     local made, path, code = fs.mkstemp(prefix)
     if made then form.paths[#form.paths + 1] = path end
     return made, path, code
   end, form.folder .. "/luaserve-")
   if not file then error(message, 0) end
-  return file, target.path
 end
 
 --- The content of the part: data, nil; or nil, the path of a temporary file.
 local function read_file_part(form, part)
-  local pieces, file, path = {}, nil, nil
+  local pieces = {}
+  local spool <close> = setmetatable({}, Spool)
   for data in next_data, part do
-    if not file then
+    if not spool.file then
       pieces[#pieces + 1] = data
       if part._size > form.spool_over or form.memory + part._size > form.max_memory then
-        file, path = spool(form)
+        open_spool(form, spool)
         data = table.concat(pieces)
       end
     end
-    if file then assert(file:write(data)) end
+    if spool.file then assert(spool.file:write(data)) end
   end
-  if file then
+  if spool.file then
+    local file = spool.file
+    spool.file = nil
     assert(file:close())
-    return nil, path
+    return nil, spool.path
   end
   form.memory = form.memory + part._size
   return table.concat(pieces), nil
@@ -510,7 +518,5 @@ function multipart._read_form(reader, given)
   end
   return fields, files, list
 end
-
-multipart._form_options = form_options
 
 return multipart

@@ -534,23 +534,28 @@ end
 
 -- ---- queries (standard 5) ----
 
---- The pairs of a query, or of the body of a form: a=1&b=2.
--- @param text without '?'; nil is as good as ""
--- @return { name = value }, of a repeated name the first; and { { name, value }, ... } of all, in order
--- @usage local values, pairs = url.parse_query "tag=a&tag=b"
-function url.parse_query(text)
-  local values, list, at = {}, {}, 1
-  text = text or ""
+--- The iterator over the pairs of a query: place behind the pair, name, value.
+function url._next_pair(text, at)
   while at <= #text do
     local stop = find(text, "&", at, true) or #text + 1
     if stop > at then
       local pair = gsub(sub(text, at, stop - 1), "%+", " ")
       local equals = find(pair, "=", 1, true) or #pair + 1
-      local name, value = unescape(sub(pair, 1, equals - 1)), unescape(sub(pair, equals + 1))
-      if values[name] == nil then values[name] = value end
-      list[#list + 1] = { name, value }
+      return stop + 1, unescape(sub(pair, 1, equals - 1)), unescape(sub(pair, equals + 1))
     end
     at = stop + 1
+  end
+end
+
+--- The pairs of a query, or of the body of a form: a=1&b=2.
+-- @param text without '?'; nil is as good as ""
+-- @return { name = value }, of a repeated name the first; and { { name, value }, ... } of all, in order
+-- @usage local values, pairs = url.parse_query "tag=a&tag=b"
+function url.parse_query(text)
+  local values, list = {}, {}
+  for _, name, value in url._next_pair, text or "", 1 do
+    if values[name] == nil then values[name] = value end
+    list[#list + 1] = { name, value }
   end
   return values, list
 end

@@ -5,6 +5,7 @@
 
 local json = require "luaserve.json"
 local options = require "luaserve.core.options"
+local printable = require "luaserve.core.text".printable
 
 local validate = {}
 
@@ -102,7 +103,7 @@ local format_words = { email = "an e-mail address", uuid = "a UUID", date = "a d
 local function pointer_of(path)
   local pieces = {}
   for i, key in ipairs(path) do
-    pieces[i] = "/" .. tostring(key):gsub("~", "~0"):gsub("/", "~1")
+    pieces[i] = "/" .. printable(tostring(key)):gsub("~", "~0"):gsub("/", "~1")
   end
   return table.concat(pieces)
 end
@@ -255,19 +256,22 @@ function checks.array(state, schema, value)
   return result
 end
 
---- What is in value but not in the schema.
-local function check_unknown(state, schema, value, result)
+local function keep_unknown(state, schema, value, result)
+  for name, inner in next, value do
+    if schema.fields[name] == nil then result[name] = copy(state, inner, state.depth) end
+  end
+end
+
+--- What is in value but not in the schema; no more is sorted than is told.
+local function refuse_unknown(state, schema, value)
   local names = {}
   for name in next, value do
     if schema.fields[name] == nil then names[#names + 1] = name end
-  end
-  if schema.unknown == "keep" then
-    for _, name in ipairs(names) do result[name] = copy(state, value[name], state.depth) end
-    return
+    if #names == ERRORS_MAX then break end
   end
   table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
-  for i = 1, math.min(#names, ERRORS_MAX) do
-    state.path[#state.path + 1] = names[i]
+  for _, name in ipairs(names) do
+    state.path[#state.path + 1] = name
     add_error(state, "is not known")
     state.path[#state.path] = nil
   end
@@ -281,7 +285,11 @@ function checks.object(state, schema, value)
   for _, name in ipairs(schema.names) do
     result[name] = descend(state, schema.fields[name], rawget(value, name), name)
   end
-  if schema.unknown ~= "strip" then check_unknown(state, schema, value, result) end
+  if schema.unknown == "keep" then
+    keep_unknown(state, schema, value, result)
+  elseif schema.unknown ~= "strip" then
+    refuse_unknown(state, schema, value)
+  end
   return result
 end
 

@@ -29,6 +29,7 @@ static const struct {
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
     {"luaserve.core.request", luaopen_luaserve_core_request, false},
     {"luaserve.core.routes", luaopen_luaserve_core_routes, false},
+    {"luaserve.core.text", NULL, true},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},

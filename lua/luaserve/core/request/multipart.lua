@@ -28,7 +28,7 @@ end
 -- fields as { name =, value = }
 -- @usage local fields, files = req:multipart_form { max_file = 10 << 20 }
 function methods.multipart_form(req, options)
-  local checked = multipart._check(options, "req:multipart_form", multipart._form_options)
+  local checked = multipart._check(options, "req:multipart_form", true)
   return multipart._read_form(open(req, checked), checked)
 end
 

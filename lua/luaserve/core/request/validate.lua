@@ -2,11 +2,14 @@
 --- What a request brings, checked against a schema.
 
 local http_error = require "luaserve.http_error"
+local printable = require "luaserve.core.text".printable
 local reject = require "luaserve.core.request".reject
 local url = require "luaserve.url"
 local validate = require "luaserve.validate"
 
 local methods = {}
+
+local PAIRS_MAX = 1000 -- of a query or form
 
 -- What a body that could not be read is answered with, by the code of its failure.
 local statuses = { EJSON = 400, EPROTO = 400, EMEDIATYPE = 415, ETIMEDOUT = 408, ETOOBIG = 413 }
@@ -21,40 +24,46 @@ end
 local function expect(req, value, message, code)
   if value ~= nil then return value end
   if not statuses[code] then error(message, 0) end
-  return raise(req, statuses[code], message)
+  return raise(req, statuses[code], printable(message))
 end
 
---- Pairs as a table: a list of all values where the schema wants an array, else the first one.
-local function collect(schema, pairs_of)
-  local values, fields = {}, schema.fields or {}
-  for _, pair in ipairs(pairs_of) do
-    local name, value = pair[1], pair[2]
-    if fields[name] and fields[name].type == "array" then
-      values[name] = values[name] or {}
-      table.insert(values[name], value)
-    elseif values[name] == nil then
-      values[name] = value
-    end
+--- Adds a value of the name: to a list of all where the schema wants an array, else only the first one.
+local function add(values, fields, name, value)
+  if fields[name] and fields[name].type == "array" then
+    values[name] = values[name] or {}
+    table.insert(values[name], value)
+  elseif values[name] == nil then
+    values[name] = value
+  end
+end
+
+--- The pairs of a query as the schema wants them.
+local function collect(req, schema, text)
+  local values, fields, count = {}, schema.fields or {}, 0
+  for _, name, value in url._next_pair, text or "", 1 do
+    count = count + 1
+    if count > PAIRS_MAX then raise(req, 413, ("more than %d fields"):format(PAIRS_MAX)) end
+    add(values, fields, name, value)
   end
   return values
 end
 
 local function query_of(req, schema)
-  return collect(schema, select(2, url.parse_query(req.url:match "%?([^#]*)")))
+  return collect(req, schema, req.url:match "%?([^#]*)")
 end
 
 local function form_of(req, schema)
   expect(req, req:form()) -- the right type, and the body arrives
-  return collect(schema, select(2, url.parse_query(req:body())))
+  return collect(req, schema, req:body())
 end
 
 local function multipart_of(req, schema)
+  local values, fields = {}, schema.fields or {}
   local _, _, list = req:multipart_form()
-  local pairs_of = {}
   for _, part in ipairs(list) do
-    if part.value then pairs_of[#pairs_of + 1] = { part.name, part.value } end
+    if part.value then add(values, fields, part.name, part.value) end
   end
-  return collect(schema, pairs_of)
+  return values
 end
 
 local sources = {
