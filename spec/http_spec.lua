@@ -275,7 +275,7 @@ describe("the body of a request", function()
       headers = { ["content-type"] = "application/vnd.api+JSON; charset=utf-8" } }).body)
   end)
 
-  it("RFC 9110 15.5.16: of another media type than the handler asserts is a 415, and what is malformed a 400", function()
+  it("RFC 9110 15.5.16: of another media type than is asserted is a 415, and what is malformed a 400", function()
     local _, address = serve(nil, function(req, res)
       local value, message = req[req.path:sub(2)](req)
       if value == nil then error(message) end -- as assert does, outside of specs
