@@ -3,6 +3,7 @@
 
 local App = require "luaserve.app"
 local client = require "spec.support.client"
+local fs = require "luaserve.fs"
 local http = require "luaserve.http"
 local http_error = require "luaserve.http_error"
 local json = require "luaserve.json"
@@ -668,6 +669,17 @@ describe("an app", function()
         assert.is_false(ok)
         assert.matches("app:request: " .. problem, message)
       end
+    end)
+
+    it("by a program that ends without closing it, and leaves nothing behind", function()
+      local folder = assert(fs.mkdtemp("/tmp/app-spec-XXXXXX"))
+      local result = process.script([[
+        local app = require "luaserve.app".new()
+        app:get("/", function(_, res) res:send("x") end)
+        print(app:request("/").body)]], { env = "TMPDIR=" .. folder })
+      assert.same({ 0, "x\n", "" }, { result.status, result.out, result.err })
+      assert.same({}, fs.readdir(folder))
+      assert(fs.rm(folder, { recursive = true }))
     end)
 
     it("and is forgotten with all that it opened", function()

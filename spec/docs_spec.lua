@@ -10,7 +10,7 @@ local snippets = require "spec.support.snippets"
 
 --- What the other blocks of a page begin with, on the same line, so that line numbers are theirs.
 local function prelude_of(block)
-  return block and block.code:match('^(local %w+ = require "luaserve%.%w+")\n$')
+  return block and block.code:match('^(local [%w_]+ = require "luaserve%.[%w_]+")\n$')
 end
 
 local function check(code)
@@ -42,7 +42,7 @@ describe("docs", function()
 
   it("has a page for each module, which the index names", function()
     local index = assert(fs.read_file("docs/api/README.md"))
-    for name in assert(fs.read_file("lua/luaserve/types/init.lua")):gmatch("\n%-%-%-@field (%w+)") do
+    for name in assert(fs.read_file("lua/luaserve/types/init.lua")):gmatch("\n%-%-%-@field ([%w_]+)") do
       assert(fs.stat("docs/api/" .. name .. ".md"))
       assert.is_truthy(index:find(("[`luaserve.%s`](%s.md)"):format(name, name), 1, true), name)
     end

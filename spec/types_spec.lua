@@ -6,9 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "cookie", "crypto", "dns", "fs", "http", "json", "jwt", "multipart", "net", "pool", "process",
-  "runtime",
-  "shared", "task", "timer", "url", "validate", "worker" }
+local modules = { "app", "cookie", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "multipart", "net", "pool",
+  "process", "runtime", "shared", "task", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -186,10 +185,19 @@ describe("lua/luaserve/types", function()
     for name in pairs(classes["luaserve.certificate"].fields) do assert.is_not_nil(certificate[name], name) end
   end)
 
-  it("declares parts of forms and their files", function()
+  it("declares parts of forms", function()
     local multipart = require "luaserve.multipart"
-    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do check("luaserve.part",
-      part) end
+    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do
+      check("luaserve.part", part)
+    end
+  end)
+
+  it("declares apps and their groups", function()
+    local app = require "luaserve.app".new()
+    check("luaserve.app", app)
+    check("luaserve.app_group", app:group("/x"))
+    local err = require "luaserve.http_error".new(400, "x", {}, {})
+    for name in pairs(classes["luaserve.http_error"].fields) do assert.is_not_nil(err[name], name) end
   end)
 
   it("declares servers, requests and responses", function()

@@ -12,11 +12,13 @@ local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
 local router = require "luaserve.router"
 
+local app_module = {}
+
 local Group = {}
 Group.__index = Group
-Group.__name = "luaserve.group"
+Group.__name = "luaserve.app_group"
 
-local App = setmetatable({}, { __index = Group })
+local App = {} -- with the methods of Group: see the end
 App.__index = App
 App.__name = "luaserve.app"
 
@@ -293,12 +295,19 @@ function Group:group(prefix, ...)
   return group
 end
 
+local function has_mounted(app, other)
+  for _, mount in ipairs(app.mounted) do
+    if mount.other == other or has_mounted(mount.other, other) then return true end
+  end
+  return false
+end
+
 --- All routes of another app, those that it gets later too, under a prefix.
 function Group:mount(prefix, other)
   local text = parse_prefix(prefix, "app:mount")
   if getmetatable(other) ~= App then mistake("app:mount: an app is needed, not a %s", type(other)) end
   local mount = { app = self.app, prefix = self.prefix .. text, scopes = scopes_of(self) }
-  if self.app == other or other:has_mounted(self.app) then mistake("app:mount: an app cannot be mounted in itself") end
+  if self.app == other or has_mounted(other, self.app) then mistake("app:mount: an app cannot be mounted in itself") end
   table.insert(other.mounts, mount)
   table.insert(self.app.mounted, mount)
   mount.other = other
@@ -474,14 +483,19 @@ end
 
 -- ---- apps ----
 
+local function check_server_options(value)
+  if value ~= nil and type(value) ~= "table" then mistake("app.new: server must be a table, not a %s", type(value)) end
+end
+
 local new_options = { "ignore_case", "server", "strict_slashes" }
 
 --- A new app. It can be called as a handler is, returned by a script, and given to http.create_server.
 -- @param given strict_slashes: "/a/" is another path than "/a"; ignore_case: of the literal segments; server: options
 -- of http.create_server, for the server that it gets where those do not say otherwise
-function App.new(given)
+function app_module.new(given)
   options.check(given, "app.new", new_options)
   given = given or none
+  check_server_options(given.server)
   local app = setmetatable({
     prefix = "", entries = {}, list = {}, names = {}, mounts = {}, mounted = {}, pseudo = {},
     ignore_case = given.ignore_case and true or false, server_options = given.server,
@@ -506,13 +520,6 @@ end
 
 function App:__tostring()
   return ("luaserve.app (%d routes)"):format(#self.list)
-end
-
-function App:has_mounted(other)
-  for _, mount in ipairs(self.mounted) do
-    if mount.other == other or mount.other:has_mounted(other) then return true end
-  end
-  return false
 end
 
 --- Calls handler(err, req, res) for what a handler or a middleware has raised. err: the value; of what a client has
@@ -601,4 +608,6 @@ end
 App.__close = App.close
 App.__gc = close_server -- sockets have a finalizer of their own
 
-return App
+for name, method in pairs(Group) do App[name] = App[name] or method end
+
+return app_module

@@ -29,9 +29,9 @@ function snippets.read(path)
   return blocks
 end
 
---- Whether a block is a handler.
+--- Whether a block is a handler, or an app.
 local function is_handler(code)
-  return code:find("%f[%a]return function%(req") ~= nil
+  return code:find("%f[%a]return function%(req") ~= nil or code:find("\nreturn app\n$") ~= nil
 end
 
 --- A program whose servers listen on free ports of 127.0.0.1, whatever it says, and print where.

@@ -4,11 +4,13 @@
 
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
+---@field app luaserve.app_module
 ---@field cookie luaserve.cookie
 ---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
 ---@field http luaserve.http
+---@field http_error luaserve.http_error_module
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
 ---@field multipart luaserve.multipart

@@ -25,12 +25,14 @@ static const char module_key = 'm';
 
 static struct ls_http_server *check(lua_State *L) {
   struct ls_http_server **handle = luaL_checkudata(L, 1, SERVER);
+  if (*handle == NULL)
+    luaL_error(L, "the server was collected already");
   return *handle;
 }
 
 static struct ls_http_server *check_open(lua_State *L) {
   struct ls_http_server *server = check(L);
-  if (server == NULL || server->closed || server->closing)
+  if (server->closed || server->closing)
     luaL_error(L, "the server is closed");
   return server;
 }
@@ -210,9 +212,9 @@ static int l_gc(lua_State *L) {
 /* <close>: as server:close(0), but waits for nothing.
  *   local server <close> = http.create_server(handler) */
 static int l_close_now(lua_State *L) {
-  struct ls_http_server *server = check(L);
-  if (!server->closed)
-    begin_close(server, 0);
+  struct ls_http_server *const *handle = luaL_checkudata(L, 1, SERVER);
+  if (*handle != NULL && !(*handle)->closed) /* a finalizer may come later than the server's own */
+    begin_close(*handle, 0);
   return 0;
 }
 
