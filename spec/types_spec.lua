@@ -6,8 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "app", "cookie", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "multipart", "net", "pool",
-  "process", "runtime", "shared", "task", "timer", "url", "validate", "worker" }
+local modules = { "app", "cookie", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "multipart", "net",
+  "pool", "process", "runtime", "shared", "task", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
