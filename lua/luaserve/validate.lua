@@ -350,8 +350,10 @@ function Schema:__tostring()
   return "schema: " .. self.type
 end
 
+--- By name: a module that was loaded again (specs do that) knows the schemas of before.
 local function is_schema(value)
-  return getmetatable(value) == Schema
+  local meta = type(value) == "table" and getmetatable(value)
+  return type(meta) == "table" and meta.__name == Schema.__name
 end
 
 --- Whether value is a schema.
