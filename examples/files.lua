@@ -1,6 +1,6 @@
 -- A small store of notes, one JSON file each:  ./luaserve examples/files.lua [folder] [port]
 --
---   curl -d '{"text":"buy milk"}' http://127.0.0.1:8080/notes     201, Location: /notes/<id>
+--   curl --json '{"text":"buy milk"}' http://127.0.0.1:8080/notes 201, Location: /notes/<id>
 --   curl http://127.0.0.1:8080/notes                              the ids
 --   curl http://127.0.0.1:8080/notes/<id>                         one note
 --   curl -X DELETE http://127.0.0.1:8080/notes/<id>               204
@@ -54,6 +54,8 @@ local function create(req, res)
   local note, message, code = req:json()
   if code == "ETOOBIG" then
     return res:json(413, { error = message })
+  elseif code == "EMEDIATYPE" then
+    return res:json(415, { error = message })
   elseif note == nil then
     return res:json(400, { error = message })
   elseif type(note) ~= "table" or type(note.text) ~= "string" then

@@ -270,7 +270,28 @@ describe("the body of a request", function()
     assert.equal('{"a":"1 2"}', client.request(address, { method = "POST", path = "/form", body = "a=1+2&a=3" }).body)
     local response = client.request(address, { method = "POST", path = "/form", body = "a=1",
       headers = { ["content-type"] = "application/json" } })
-    assert.equal("the body is no form: its content-type is application/json", response.body)
+    assert.equal("EMEDIATYPE: the body is no form: its content-type is application/json", response.body)
+    assert.equal("[1]", client.request(address, { method = "POST", path = "/json", body = "[1]",
+      headers = { ["content-type"] = "application/vnd.api+JSON; charset=utf-8" } }).body)
+  end)
+
+  it("RFC 9110 15.5.16: of another media type than is asserted is a 415, and what is malformed a 400", function()
+    local _, address = serve(nil, function(req, res)
+      local value, message = req[req.path:sub(2)](req)
+      if value == nil then error(message) end -- as assert does, outside of specs
+      res:json(value)
+    end)
+    local function post(path, type, body)
+      return client.request(address, { method = "POST", path = path, body = body,
+        headers = { ["content-type"] = type } }).status
+    end
+    assert.equal(415, post("/json", "text/plain", "[1]"))
+    assert.equal(415, post("/json", "application/x-www-form-urlencoded", "[1]"))
+    assert.equal(415, post("/json", "application/jsonp", "[1]"))
+    assert.equal(400, post("/json", "application/json", "[1"))
+    assert.equal(200, post("/json", "application/json", "[1]"))
+    assert.equal(415, post("/form", "multipart/form-data; boundary=b", "a=1"))
+    assert.equal(200, post("/form", "Application/X-WWW-Form-URLEncoded ;charset=utf-8", "a=1"))
   end)
 
   it("cannot be read both ways", function()

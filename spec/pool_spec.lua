@@ -200,7 +200,7 @@ describe("pool.run", function()
     for _, name in ipairs { "luaserve.fs", "luaserve.task", "luaserve" } do
       local message = select(2, pcall(pool.run, function(module) require(module) end, name))
       assert.matches("'" .. name .. "' cannot be used in a job of the pool; what can be there: " ..
-        "luaserve%.crypto luaserve%.json luaserve%.jwt\n", message)
+        "luaserve%.cookie luaserve%.crypto luaserve%.json luaserve%.jwt luaserve%.url luaserve%.validate\n", message)
     end
   end)
 

@@ -6,8 +6,8 @@ local fs, http, net = require "luaserve.fs", require "luaserve.http", require "l
 local process, task, timer = require "luaserve.process", require "luaserve.task", require "luaserve.timer"
 
 local folder = "lua/luaserve/types/"
-local modules = { "app", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "net", "pool", "process",
-  "runtime", "shared", "task", "test", "timer", "worker" }
+local modules = { "app", "cookie", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "multipart",
+  "net", "pool", "process", "runtime", "shared", "task", "test", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -198,6 +198,13 @@ describe("lua/luaserve/types", function()
     check("luaserve.certificate", certificate)
     for name in pairs(classes["luaserve.key"].fields) do assert.is_not_nil(key[name], name) end
     for name in pairs(classes["luaserve.certificate"].fields) do assert.is_not_nil(certificate[name], name) end
+  end)
+
+  it("declares parts of forms", function()
+    local multipart = require "luaserve.multipart"
+    for part in multipart.parts("--b\r\n\r\n\r\n--b--", "multipart/mixed; boundary=b") do
+      check("luaserve.part", part)
+    end
   end)
 
   it("declares apps and their groups", function()

@@ -15,6 +15,7 @@ static const struct {
   lua_CFunction open;
   bool in_jobs;
 } modules[] = {
+    {"luaserve.cookie", NULL, true},
     {"luaserve.crypto", luaopen_luaserve_crypto, true},
     {"luaserve.dns", luaopen_luaserve_dns, false},
     {"luaserve.fs", luaopen_luaserve_fs, false},
@@ -26,14 +27,19 @@ static const struct {
     {"luaserve.process", luaopen_luaserve_process, false},
     {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
     {"luaserve.core.log", luaopen_luaserve_core_log, false},
+    {"luaserve.core.multipart", luaopen_luaserve_core_multipart, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
+    {"luaserve.core.request", luaopen_luaserve_core_request, false},
     {"luaserve.core.routes", luaopen_luaserve_core_routes, false},
+    {"luaserve.core.text", NULL, true},
     {"luaserve.core.task", luaopen_luaserve_core_task, false},
     {"luaserve.core.mailbox", luaopen_luaserve_core_mailbox, false},
     {"luaserve.runtime", luaopen_luaserve_runtime, false},
     {"luaserve.shared", luaopen_luaserve_shared, false},
     {"luaserve.terminal", luaopen_luaserve_terminal, false},
     {"luaserve.timer", luaopen_luaserve_timer, false},
+    {"luaserve.url", NULL, true},
+    {"luaserve.validate", NULL, true},
     {"luaserve.worker", luaopen_luaserve_worker, false},
 };
 

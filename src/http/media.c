@@ -162,7 +162,7 @@ const struct ls_media *ls_media_of(struct ls_slice path) {
   return found != NULL ? found : &unknown;
 }
 
-/* ---- compressible types ---- */
+/* ---- types ---- */
 
 /* That no extension stands for. */
 static const char *const more_compressible[] = {"application/javascript", "application/x-javascript",
@@ -200,4 +200,12 @@ bool ls_media_is_compressible(struct ls_slice type) {
     if (is_named(more_compressible[i], name))
       return true;
   return false;
+}
+
+bool ls_media_is(struct ls_slice type, const char *name) {
+  return ls_field_name_equal(without_parameters(type), ls_slice_of(name));
+}
+
+bool ls_media_is_json(struct ls_slice type) {
+  return ls_media_is(type, "application/json") || ends_in(without_parameters(type), "+json");
 }

@@ -20,4 +20,10 @@ const struct ls_media *ls_media_of(struct ls_slice path);
  * ends in +json, +xml or +text, and what the table says. */
 bool ls_media_is_compressible(struct ls_slice type);
 
+/* Whether type (the value of a Content-Type field, parameters and all) is the one named, in any case. */
+bool ls_media_is(struct ls_slice type, const char *name);
+
+/* Whether it is application/json, or ends in +json (RFC 6838 4.2.8). */
+bool ls_media_is_json(struct ls_slice type);
+
 #endif

@@ -154,6 +154,44 @@ function request:chunks() end
 ---@param fn fun()
 function request:on_close(fn) end
 
+---The value of a cookie.
+---@param name string
+---@return string?
+function request:cookie(name) end
+
+---All cookies.
+---@return table<string, string>
+function request:cookies() end
+
+---The value of a cookie that set_cookie has signed with one of the secrets.
+---@param name string
+---@param secrets string|string[]
+---@return string? value
+---@return string? message
+---@return string? code
+function request:signed_cookie(name, secrets) end
+
+---The parts of a form with files, as they come. The iterator waits, and raises http errors.
+---@param options? luaserve.multipart.options
+---@return fun(state: any): luaserve.part? iterator
+---@return any state
+function request:multipart(options) end
+
+---A form with files as a whole. Raises http errors.
+---@async
+---@param options? luaserve.multipart.form_options
+---@return table<string, string> fields
+---@return table<string, luaserve.upload> files
+---@return (luaserve.upload|{ name: string, value: string })[] all
+function request:multipart_form(options) end
+
+---What the request brings, as the schema says. Raises an http error with all that is wrong.
+---@async
+---@param schema luaserve.schema
+---@param from? "json"|"form"|"multipart"|"query"|"params"
+---@return any
+function request:validate(schema, from) end
+
 ---The answer.
 ---@class luaserve.response
 ---@field status integer 200 at first; can be set
@@ -270,6 +308,19 @@ function response:send_file(path, options, callback) end
 ---@return string? message
 ---@return string? code
 function response:precondition(validators) end
+
+---Sets a cookie; with the attribute secret the value is signed.
+---@param name string
+---@param value string|number
+---@param attributes? luaserve.cookie.attributes|{ secret: string|string[] }
+---@return luaserve.response
+function response:set_cookie(name, value, attributes) end
+
+---Makes the client forget a cookie.
+---@param name string
+---@param attributes? luaserve.cookie.attributes
+---@return luaserve.response
+function response:clear_cookie(name, attributes) end
 
 ---The answer comes after the handler has ended.
 ---@return luaserve.response

@@ -5,6 +5,7 @@
 ---All modules by name, each loaded when it is first used.
 ---@class luaserve
 ---@field app luaserve.app_module
+---@field cookie luaserve.cookie
 ---@field crypto luaserve.crypto
 ---@field dns luaserve.dns
 ---@field fs luaserve.fs
@@ -12,6 +13,7 @@
 ---@field http_error luaserve.http_error_module
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
+---@field multipart luaserve.multipart
 ---@field net luaserve.net
 ---@field pool luaserve.pool
 ---@field process luaserve.process
@@ -20,6 +22,8 @@
 ---@field task luaserve.task_module
 ---@field test luaserve.test
 ---@field timer luaserve.timer_module
+---@field url luaserve.url
+---@field validate luaserve.validate
 ---@field worker luaserve.worker_module
 local luaserve = {}
 

@@ -66,10 +66,23 @@ static void text_is_worth_compressing(void) {
   compressible("", false);
 }
 
+static void types_are_compared_without_parameters(void) {
+  CHECK(ls_media_is(ls_slice_of("Text/HTML ; charset=utf-8"), "text/html"));
+  CHECK(!ls_media_is(ls_slice_of("text/htmlx"), "text/html"));
+  CHECK(!ls_media_is(ls_slice_of(""), "text/html"));
+  CHECK(ls_media_is_json(ls_slice_of("application/json;charset=utf-8")));
+  CHECK(ls_media_is_json(ls_slice_of("application/problem+JSON")));
+  CHECK(!ls_media_is_json(ls_slice_of("+json")));
+  CHECK(!ls_media_is_json(ls_slice_of("application/json5")));
+  CHECK(!ls_media_is_json(ls_slice_of("text/plain; x=application/json")));
+  CHECK(!ls_media_is_json(ls_slice_of("text/plain; a+json")));
+}
+
 int main(void) {
   RUN(finds_by_extension);
   RUN(others_are_bytes);
   RUN(every_extension_finds_itself);
   RUN(text_is_worth_compressing);
+  RUN(types_are_compared_without_parameters);
   return 0;
 }

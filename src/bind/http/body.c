@@ -4,6 +4,7 @@
 #include "bind/http/impl.h"
 #include "bind/http/query.h"
 #include "http/head.h"
+#include "http/media.h"
 #include "server/content.h"
 
 /* ---- whole ---- */
@@ -70,6 +71,28 @@ int ls_http_l_body(lua_State *L) {
 
 /* ---- decoded ---- */
 
+/* Pushed nil, message, code: remembers the message. Returns 3. */
+static int reject(lua_State *L, struct ls_call *call, int status) {
+  lua_pushvalue(L, -2);
+  ls_call_reject_body(L, call, status);
+  return 3;
+}
+
+static struct ls_slice type_of(const struct ls_call *call) {
+  return ls_head_get(&call->request->exchange.head, LS_FIELD_CONTENT_TYPE);
+}
+
+/* nil, message, code for a body of another media type than a method decodes: what: "JSON". */
+static int reject_type(lua_State *L, struct ls_call *call, const char *what) {
+  struct ls_slice type = type_of(call);
+  lua_pushnil(L);
+  lua_pushfstring(L, "EMEDIATYPE: the body is no %s: its content-type is ", what);
+  lua_pushlstring(L, type.ptr, type.len);
+  lua_concat(L, 2);
+  lua_pushliteral(L, "EMEDIATYPE");
+  return reject(L, call, 415);
+}
+
 static int k_json(lua_State *L, int status, lua_KContext context) {
   (void)status, (void)context;
   if (lua_isnil(L, -3))
@@ -79,7 +102,7 @@ static int k_json(lua_State *L, int status, lua_KContext context) {
   lua_pushvalue(L, -4);
   lua_call(L, 1, LUA_MULTRET);
   int results = lua_gettop(L) - 4; /* under it: req and the three results of req:body */
-  return results == 3 && lua_isnil(L, -3) ? ls_call_reject_body(L, call) : results;
+  return results == 3 && lua_isnil(L, -3) ? reject(L, call, 400) : results;
 }
 
 /* Calls req:body so that its three results are what stands above req. */
@@ -93,17 +116,12 @@ static int call_body(lua_State *L, lua_KFunction next) {
 }
 
 /* req:json() -> value; or nil, message, code
- * Async. The body, decoded by json.decode; its Content-Type does not matter. Fails as req:body, or with the position of
- * what is no JSON (EJSON). assert(req:json()) is answered 400 then. */
+ * Async. The body, decoded by json.decode. Fails as req:body; with EMEDIATYPE where Content-Type says that it is something
+ * else than JSON; with the position of what is no JSON (EJSON). assert(req:json()) is answered 415 or 400 then. */
 int ls_http_l_json(lua_State *L) {
-  return call_body(L, k_json);
-}
-
-static bool is_form(struct ls_slice type) {
-  static const char form[] = "application/x-www-form-urlencoded";
-  size_t len = sizeof form - 1;
-  return type.ptr == NULL || (type.len >= len && ls_field_name_equal(ls_slice(type.ptr, len), ls_slice(form, len)) &&
-                              (type.len == len || type.ptr[len] == ';' || type.ptr[len] == ' '));
+  struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
+  struct ls_slice type = type_of(call);
+  return type.len == 0 || ls_media_is_json(type) ? call_body(L, k_json) : reject_type(L, call, "JSON");
 }
 
 static int k_form(lua_State *L, int status, lua_KContext context) {
@@ -118,18 +136,24 @@ static int k_form(lua_State *L, int status, lua_KContext context) {
 
 /* req:form() -> table; or nil, message, code
  * Async. The body of an HTML form (application/x-www-form-urlencoded), { name = value }; of a repeated name the first.
- * Fails as req:body; EINVAL where Content-Type says that it is something else. */
+ * Fails as req:body; EMEDIATYPE where Content-Type says that it is something else, which assert makes a 415. */
 int ls_http_l_form(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
-  struct ls_slice type = ls_head_get(&call->request->exchange.head, LS_FIELD_CONTENT_TYPE);
-  if (is_form(type))
-    return call_body(L, k_form);
-  lua_pushnil(L);
-  lua_pushliteral(L, "the body is no form: its content-type is ");
-  lua_pushlstring(L, type.ptr, type.len);
-  lua_concat(L, 2);
-  lua_pushliteral(L, "EINVAL");
-  return ls_call_reject_body(L, call);
+  struct ls_slice type = type_of(call);
+  bool is_form = type.len == 0 || ls_media_is(type, "application/x-www-form-urlencoded");
+  return is_form ? call_body(L, k_form) : reject_type(L, call, "form");
+}
+
+/* reject(req, status, value): of luaserve.core.request, for methods of req that are written in Lua: should value, a message
+ * or an error object, become the handler's error, the client gets this status. */
+int ls_http_l_reject(lua_State *L) {
+  struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
+  lua_Integer status = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, status >= 400 && status <= 499, 2, "a status of 4xx");
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  ls_call_reject_body(L, call, (int)status);
+  return 0;
 }
 
 /* ---- in chunks ---- */

@@ -99,16 +99,19 @@ static void push_text(lua_State *L) {
   }
 }
 
-/* Whether the handler's error, on top of L, is the message with which req:json or req:form refused the body, passed on
- * by assert or error, which may have put the place in front. */
+/* Whether the handler's error, on top of L, is that with which a method of req refused the body: the value itself, or the
+ * message, passed on by assert or error, which may have put the place in front. */
 static bool is_rejection(const struct ls_call *call, lua_State *L) {
+  if (call->rejection_ref == LUA_NOREF)
+    return false;
   size_t len, message_len;
   push_text(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref);
-  const char *message = lua_tolstring(L, -1, &message_len);
+  const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &message_len) : NULL;
   const char *text = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
   bool same = message != NULL && text != NULL && len >= message_len &&
               memcmp(text + len - message_len, message, message_len) == 0;
+  same = same || lua_rawequal(L, -1, -3);
   lua_pop(L, 2);
   return same;
 }
@@ -118,7 +121,7 @@ static bool is_rejection(const struct ls_call *call, lua_State *L) {
  * these. */
 static int status_of_fault(const struct ls_call *call) {
   if (call->rejected)
-    return 400;
+    return call->rejection_status;
   if (call->over_limit)
     return 413;
   int status = ls_content_failure_status(call->request);
@@ -436,11 +439,11 @@ bool ls_call_awaits_body(const struct ls_call *call) {
   return ls_content_state(call->request) == LS_BODY_READING && !call->gone && !is_finished(call);
 }
 
-int ls_call_reject_body(lua_State *L, struct ls_call *call) {
-  lua_pushvalue(L, -2);
+void ls_call_reject_body(lua_State *L, struct ls_call *call, int status) {
   luaL_unref(L, LUA_REGISTRYINDEX, call->rejection_ref);
+  call->rejection_ref = LUA_NOREF;
   call->rejection_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 3;
+  call->rejection_status = status;
 }
 
 int ls_call_collect_body(struct ls_call *call, uint64_t limit) {

@@ -505,3 +505,10 @@ int luaopen_luaserve_http(lua_State *L) {
   lua_setfield(L, -2, "create_server");
   return 1;
 }
+
+/* require "luaserve.core.request": for methods of req that are written in Lua. */
+int luaopen_luaserve_core_request(lua_State *L) {
+  static const luaL_Reg functions[] = {{"reject", ls_http_l_reject}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  return 1;
+}

@@ -111,16 +111,17 @@ struct ls_call {
   struct ls_feed *feed; /* who else sends raises meanwhile; NULL */
   struct ls_buf body;   /* collected for req:body() */
   enum ls_body_use body_use;
-  int body_ref;                 /* the whole body as a string */
-  int close_ref;                /* a table of functions */
-  int rejection_ref;            /* the message with which req:json or req:form refused the body */
+  int body_ref;      /* the whole body as a string */
+  int close_ref;     /* a table of functions */
+  int rejection_ref; /* the message or value with which a method of req refused the body */
+  int rejection_status;
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
   uint64_t timeout;             /* ms, of timer; 0: none */
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
   bool later, gone;
-  bool rejected;   /* the handler passed that message on as its error: 400 */
+  bool rejected;   /* the handler passed that on as its error: answered by rejection_status */
   bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
 
@@ -176,9 +177,9 @@ void ls_call_want_body(struct ls_call *call);
 /* Whether more of the body may come. */
 bool ls_call_awaits_body(const struct ls_call *call);
 
-/* Pushed nil, message, code for a body that is not what the handler asked for: should the message become the handler's
- * error, the client gets a 400. Returns 3. */
-int ls_call_reject_body(lua_State *L, struct ls_call *call);
+/* Pops the message, or value, about a body that is not what the handler asked for: should it become the handler's error, the
+ * client gets this status. */
+void ls_call_reject_body(lua_State *L, struct ls_call *call, int status);
 
 /* Looks what has come of the body: 0: complete in call->body; 1: more to come; or a negative code. */
 int ls_call_collect_body(struct ls_call *call, uint64_t limit);
@@ -237,6 +238,7 @@ int ls_http_l_body(lua_State *L);
 int ls_http_l_json(lua_State *L);
 int ls_http_l_form(lua_State *L);
 int ls_http_l_chunks(lua_State *L);
+int ls_http_l_reject(lua_State *L);
 
 /* Pushes luaserve.json's encode or decode. */
 void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode);

@@ -391,6 +391,12 @@ int ls_http_make_request_type(lua_State *L) {
       LS_HTTP_METHOD("form", ls_http_l_form),
       LS_HTTP_METHOD("chunks", ls_http_l_chunks),
       LS_HTTP_METHOD("on_close", l_on_close),
+      LS_HTTP_IN_LUA("cookie", "luaserve.core.request.cookie"),
+      LS_HTTP_IN_LUA("cookies", "luaserve.core.request.cookie"),
+      LS_HTTP_IN_LUA("signed_cookie", "luaserve.core.request.cookie"),
+      LS_HTTP_IN_LUA("multipart", "luaserve.core.request.multipart"),
+      LS_HTTP_IN_LUA("multipart_form", "luaserve.core.request.multipart"),
+      LS_HTTP_IN_LUA("validate", "luaserve.core.request.validate"),
       {.name = NULL},
   };
   static const luaL_Reg metamethods[] = {{"__newindex", l_newindex}, {NULL, NULL}};

@@ -464,6 +464,8 @@ int ls_http_make_response_type(lua_State *L) {
       LS_HTTP_METHOD("send_file", ls_http_l_send_file),
       LS_HTTP_METHOD("precondition", ls_http_l_precondition),
       LS_HTTP_METHOD("later", l_later),
+      LS_HTTP_IN_LUA("set_cookie", "luaserve.core.response.cookie"),
+      LS_HTTP_IN_LUA("clear_cookie", "luaserve.core.response.cookie"),
       {.name = NULL},
   };
   static const luaL_Reg metamethods[] = {{"__newindex", l_newindex}, {NULL, NULL}};

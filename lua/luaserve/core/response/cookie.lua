@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: MIT
+--- Methods of responses that set cookies.
+
+local cookie = require "luaserve.cookie"
+
+local methods = {}
+
+--- Sets a cookie beside others; attributes are those of cookie.build, and secret: signs the value (see cookie.sign),
+-- for req:signed_cookie. Gives res.
+-- @usage res:set_cookie("user", 7, { secret = secret, max_age = 86400 })
+function methods.set_cookie(res, name, value, attributes)
+  if attributes and attributes.secret then
+    local copy = {}
+    for key, attribute in pairs(attributes) do copy[key] = attribute end
+    copy.secret = nil
+    value, attributes = cookie.sign(tostring(value), attributes.secret, name), copy
+  end
+  local text = cookie._build(name, value, attributes, 2)
+  return res:add("set-cookie", text)
+end
+
+--- Makes the client forget a cookie. attributes: those it was set with, of which path, domain and partitioned count.
+-- Gives res.
+-- @usage res:clear_cookie("user")
+function methods.clear_cookie(res, name, attributes)
+  local copy = { max_age = 0, expires = 0 }
+  for key, attribute in pairs(attributes or {}) do
+    if key ~= "max_age" and key ~= "expires" and key ~= "secret" then copy[key] = attribute end
+  end
+  local text = cookie._build(name, "", copy, 2)
+  return res:add("set-cookie", text)
+end
+
+return methods
