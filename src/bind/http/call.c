@@ -36,6 +36,7 @@ static void log_call(const struct ls_call *call, enum ls_log_level level, const 
 /* ---- the end ---- */
 
 static void pool(struct ls_call *call) {
+  call->module->rt->requests_ended++;
   ls_list_remove(&call->link);
   ls_list_push_front(&call->module->idle_calls, &call->link);
   ls_http_server_settle(call->server);
@@ -305,6 +306,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
     return;
   }
   struct ls_runtime *rt = server->module->rt;
+  rt->requests++;
   ls_scope_init(&call->scope, on_scope_empty);
   call->scope.on_error = on_scope_error;
   call->scope.describe = describe_scope;
