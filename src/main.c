@@ -43,6 +43,7 @@ static const char help[] = "luaserve " LS_VERSION
                            "usage: luaserve [options] app.lua [args]   run a script; serve what it returns\n"
                            "       luaserve [options] -e code [args]   run code\n"
                            "       luaserve test [options] [paths]     run busted specs, which may wait\n"
+                           "       luaserve check app.lua              find calls that hold up requests\n"
                            "       luaserve                            on a terminal: try things out\n"
                            "\n"
                            "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
@@ -231,8 +232,17 @@ static int take_option(struct settings *settings, int option, char **argv) {
   }
 }
 
-/* Options end at the script, at -e's code (which may only be followed by more options) or at "test". Without any of them
- * a person at a terminal is asked; anything else on standard input is the script. */
+/* The module that is run instead of a script; NULL: none. */
+static const char *command_of(const char *word) {
+  static const char *const commands[][2] = {{"test", "luaserve.busted"}, {"check", "luaserve.check"}};
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(word, commands[i][0]) == 0)
+      return commands[i][1];
+  return NULL;
+}
+
+/* Options end at the script, at -e's code (which may only be followed by more options) or at a command. Without any of
+ * them a person at a terminal is asked; anything else on standard input is the script. */
 static int read_arguments(struct settings *settings, int argc, char **argv) {
   int option, end;
   opterr = 0;
@@ -252,9 +262,7 @@ static int read_arguments(struct settings *settings, int argc, char **argv) {
       program->module = "luaserve.repl";
     else if (*rest == NULL)
       program->file = "-";
-    else if (strcmp(*rest, "test") == 0)
-      program->module = "luaserve.busted";
-    else
+    else if ((program->module = command_of(*rest)) == NULL)
       program->file = *rest;
     rest += *rest != NULL;
   }
