@@ -11,6 +11,7 @@
 #include "script/collector.h"
 #include "script/scope.h"
 #include "script/seal.h"
+#include "script/trace.h"
 
 struct ls_alloc;
 struct ls_interrupt;
@@ -64,6 +65,7 @@ struct ls_runtime {
   uint64_t task_errors;         /* errors that nobody joined */
   uint64_t requests, requests_ended; /* that handlers were given, and those of them that are over */
   struct ls_collector collector;
+  struct ls_tracing tracing;
   bool exiting; /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
   int exit_status;
 };

@@ -62,6 +62,8 @@ static void wake_feed(struct ls_call *call) {
 /* Drops what the call holds; the memory is pooled once the last wait has been freed. */
 static void end(struct ls_call *call) {
   struct ls_runtime *rt = call->module->rt;
+  if (call->scope.trace != NULL)
+    ls_call_trace_end(call);
   struct ls_request *request = call->request;
   call->request = NULL;
   call->generation++;
@@ -313,6 +315,8 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->scope.give_up = give_up;
   call->scope.is_request = true;
   call->server = server;
+  if (rt->tracing.on)
+    ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = call->rejected = call->over_limit = false;
   ls_list_push(&server->calls, &call->link);

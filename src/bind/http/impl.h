@@ -110,13 +110,18 @@ struct ls_call {
   struct ls_feed *feed; /* who else sends raises meanwhile; NULL */
   struct ls_buf body;   /* collected for req:body() */
   enum ls_body_use body_use;
-  int body_ref;      /* the whole body as a string */
-  int close_ref;     /* a table of functions */
-  int rejection_ref; /* the message with which req:json or req:form refused the body */
+  int body_ref;           /* the whole body as a string */
+  int close_ref;          /* a table of functions */
+  int rejection_ref;      /* the message with which req:json or req:form refused the body */
+  struct ls_trace *trace; /* memory for one, which call->scope has where requests are traced; NULL: none was */
   bool later, gone;
   bool rejected;   /* the handler passed that message on as its error: 400 */
   bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
+
+/* Where requests are traced: begins with one; and logs what came of it, when it was slow, before the call ends. */
+void ls_call_trace_begin(struct ls_call *call, struct ls_request *request);
+void ls_call_trace_end(struct ls_call *call);
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
 void ls_call_start(struct ls_http_server *server, struct ls_request *request);
