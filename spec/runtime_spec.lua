@@ -76,6 +76,99 @@ describe("runtime.stats", function()
     assert.equal(1000000, #kept)
   end)
 
+  it("measures the memory of the process", function()
+    local before = runtime.stats().memory.resident
+    assert.is_true(before > 1000000)
+    local kept = ("x"):rep(64 * 1024 * 1024)
+    assert.is_true(runtime.stats().memory.resident - before > #kept // 2)
+  end)
+
+  it("counts turns of the loop and tells how long they took", function()
+    timer.sleep(0.001) -- the turn in which the file was loaded is over
+    local before = runtime.stats().loop_delay
+    for _ = 1, 10 do timer.sleep(0) end
+    local after = runtime.stats().loop_delay
+    assert.is_true(after.count >= before.count + 10)
+    assert.is_true(after.p50 > 0 and after.p50 <= after.p99 and after.p99 <= after.max)
+  end)
+
+  it("shows what held up the loop, in whatever ran", function()
+    local process = require "spec.support.process"
+    local result = process.script [[
+      local process, runtime = require "luaserve.process", require "luaserve.runtime"
+      local task, timer = require "luaserve.task", require "luaserve.timer"
+      local function hold(seconds)
+        local start = process.hrtime()
+        while process.hrtime() - start < seconds * 1e9 do end
+      end
+      local function max() return runtime.stats().loop_delay.max end
+      local function turn() -- what timers resume may run at the end of the turn that is to be measured
+        timer.sleep(0.001)
+        timer.sleep(0.001)
+      end
+      hold(0.1) -- nobody waits for the start of a program
+      print(max(), runtime.stats().loop_delay.count)
+      turn()
+      local calm = max()
+      hold(calm + 0.02)
+      turn()
+      local once = max()
+      print(once >= calm + 0.02)
+      timer.immediate(hold, once + 0.02)
+      turn()
+      local twice = max()
+      print(twice >= once + 0.02)
+      -- each is short, but both are in one turn
+      timer.next_tick(hold, twice / 2 + 0.01)
+      task.spawn(hold, twice / 2 + 0.01)
+      turn()
+      print(max() >= twice + 0.02)
+    ]]
+    assert.same({ "0.0\t0\ntrue\ntrue\ntrue\n", "" }, { result.out, result.err })
+  end)
+
+  it("counts requests, and those under way", function()
+    local client, http = require "spec.support.client", require "luaserve.http"
+    local before = runtime.stats().requests
+    local during
+    local server = http.create_server(function(_, res)
+      during = runtime.stats().requests
+      res:send("")
+    end)
+    assert(server:listen { host = "127.0.0.1", port = 0 })
+    client.request(server:address(), { path = "/" })
+    client.request(server:address(), { path = "/" })
+    server:close()
+    local after = runtime.stats().requests
+    assert.same({ before.total + 2, before.live + 1 }, { during.total, during.live })
+    assert.same({ before.total + 2, before.live }, { after.total, after.live })
+  end)
+
+  it("counts the collector's cycles and times full ones", function()
+    collectgarbage()
+    local before = runtime.stats().collector
+    collectgarbage()
+    collectgarbage("collect")
+    local after = runtime.stats().collector
+    assert.equal(before.full + 2, after.full)
+    assert.is_true(after.cycles >= before.cycles + 2)
+    assert.is_true(after.full_total > before.full_total)
+    assert.is_true(after.full_max > 0 and after.full_max <= after.full_total)
+    while runtime.stats().collector.cycles < after.cycles + 2 do
+      for _ = 1, 1000 do local _ = {} end
+    end
+    assert.equal(after.full, runtime.stats().collector.full)
+  end)
+
+  it("leaves collectgarbage as the manual has it", function()
+    assert.equal(0, collectgarbage())
+    assert.equal(0, collectgarbage("collect"))
+    assert.equal("number", type(collectgarbage("count")))
+    assert.is_true(collectgarbage("isrunning"))
+    assert.has_error(function() collectgarbage("tidy") end,
+      "bad argument #1 to 'collectgarbage' (invalid option 'tidy')")
+  end)
+
   it("tells what the pool has done", function()
     local before = runtime.stats().pool
     assert.is_true(before.threads >= 1)

@@ -43,12 +43,12 @@ static const char help[] = "luaserve " LS_VERSION
                            "usage: luaserve [options] app.lua [args]   run a script; serve what it returns\n"
                            "       luaserve [options] -e code [args]   run code\n"
                            "       luaserve test [options] [paths]     run busted specs, which may wait\n"
+                           "       luaserve check app.lua              find calls that hold up requests\n"
                            "       luaserve                            on a terminal: try things out\n"
                            "\n"
                            "  -p, --port N          port for a returned handler (8080; 0: a free one)\n"
                            "      --host ADDRESS    address for a returned handler (127.0.0.1)\n"
-                           "      --listen PLACE    instead of these: HOST:PORT, [IPV6]:PORT, unix:PATH,\n"
-                           "                        fd:N, systemd, systemd:NAME; can be repeated\n"
+                           "      --listen PLACE    instead: HOST:PORT, unix:PATH, fd:N, systemd; repeatable\n"
                            "      --grace SECONDS   left to requests at SIGINT and SIGTERM (10)\n"
                            "      --globals=open    let requests assign globals (they are sealed)\n"
                            "      --slow-limit SECONDS  without waiting: said in the log (0.1; 0: off)\n"
@@ -56,10 +56,10 @@ static const char help[] = "luaserve " LS_VERSION
                            "      --hang-limit SECONDS  where it cannot be stopped: abort (30; 0: off)\n"
                            "      --request-memory SIZE what one request may hold (256M; 0: no limit)\n"
                            "      --memory-limit SIZE   what all of Lua may hold, 512K, 2G (no limit)\n"
+                           "      --trace           tell where the time of requests goes\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
                            "  -e, --execute CODE    run CODE instead of a script\n"
-                           "  -v, --version         print the version\n"
-                           "  -h, --help            print this\n"
+                           "  -v, --version         print the version; -h, --help: print this\n"
                            "\n"
                            "A script named -, or none and no terminal, is read from standard input.\n";
 
@@ -73,7 +73,8 @@ enum {
   OPTION_CPU_LIMIT,
   OPTION_HANG_LIMIT,
   OPTION_REQUEST_MEMORY,
-  OPTION_MEMORY_LIMIT
+  OPTION_MEMORY_LIMIT,
+  OPTION_TRACE
 };
 
 static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
@@ -87,6 +88,7 @@ static const struct option long_options[] = {{"port", required_argument, NULL, '
                                              {"hang-limit", required_argument, NULL, OPTION_HANG_LIMIT},
                                              {"request-memory", required_argument, NULL, OPTION_REQUEST_MEMORY},
                                              {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
+                                             {"trace", no_argument, NULL, OPTION_TRACE},
                                              {"execute", required_argument, NULL, 'e'},
                                              {"version", no_argument, NULL, 'v'},
                                              {"help", no_argument, NULL, 'h'},
@@ -107,7 +109,7 @@ static int bad_option(char **argv) {
   static const char *const names[] = {"--port",           "--host",         "--listen",    "--grace",
                                       "--globals",        "--pool-threads", "--execute",   "--version",
                                       "--help",           "--slow-limit",   "--cpu-limit", "--hang-limit",
-                                      "--request-memory", "--memory-limit", NULL};
+                                      "--request-memory", "--memory-limit", "--trace",     NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
     char name[40];
@@ -214,6 +216,9 @@ static int take_option(struct settings *settings, int option, char **argv) {
     return take_size("--request-memory", &settings->program.limits.request_memory);
   case OPTION_MEMORY_LIMIT:
     return take_size("--memory-limit", &settings->program.limits.memory);
+  case OPTION_TRACE:
+    settings->program.trace = true;
+    return 0;
   case 'e':
     settings->program.code = optarg;
     return 0;
@@ -231,8 +236,17 @@ static int take_option(struct settings *settings, int option, char **argv) {
   }
 }
 
-/* Options end at the script, at -e's code (which may only be followed by more options) or at "test". Without any of them
- * a person at a terminal is asked; anything else on standard input is the script. */
+/* The module that is run instead of a script; NULL: none. */
+static const char *command_of(const char *word) {
+  static const char *const commands[][2] = {{"test", "luaserve.busted"}, {"check", "luaserve.check"}};
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(word, commands[i][0]) == 0)
+      return commands[i][1];
+  return NULL;
+}
+
+/* Options end at the script, at -e's code (which may only be followed by more options) or at a command. Without any of
+ * them a person at a terminal is asked; anything else on standard input is the script. */
 static int read_arguments(struct settings *settings, int argc, char **argv) {
   int option, end;
   opterr = 0;
@@ -252,9 +266,7 @@ static int read_arguments(struct settings *settings, int argc, char **argv) {
       program->module = "luaserve.repl";
     else if (*rest == NULL)
       program->file = "-";
-    else if (strcmp(*rest, "test") == 0)
-      program->module = "luaserve.busted";
-    else
+    else if ((program->module = command_of(*rest)) == NULL)
       program->file = *rest;
     rest += *rest != NULL;
   }

@@ -15,7 +15,7 @@ local INDENT = "  "
 -- ---- the environment of the lines ----
 
 --- Of luaserve itself, not for those who use it.
-local INTERNAL = { busted = true, repl = true, terminal = true }
+local INTERNAL = { busted = true, check = true, repl = true, terminal = true }
 
 --- luaserve's modules: the set of their names.
 local function module_names()

@@ -27,10 +27,15 @@ void ls_histogram_merge(struct ls_histogram *histogram, const struct ls_histogra
     histogram->counts[i] += other->counts[i];
 }
 
-uint64_t ls_histogram_quantile(const struct ls_histogram *histogram, double part) {
-  uint64_t total = 0, below = 0;
+uint64_t ls_histogram_count(const struct ls_histogram *histogram) {
+  uint64_t count = 0;
   for (unsigned i = 0; i < LS_HISTOGRAM_BUCKETS; i++)
-    total += histogram->counts[i];
+    count += histogram->counts[i];
+  return count;
+}
+
+uint64_t ls_histogram_quantile(const struct ls_histogram *histogram, double part) {
+  uint64_t total = ls_histogram_count(histogram), below = 0;
   if (total == 0)
     return 0;
   for (unsigned i = 0; i < LS_HISTOGRAM_BUCKETS; i++) {

@@ -16,6 +16,8 @@ struct ls_histogram {
 void ls_histogram_add(struct ls_histogram *histogram, uint64_t ns);
 void ls_histogram_merge(struct ls_histogram *histogram, const struct ls_histogram *other);
 
+uint64_t ls_histogram_count(const struct ls_histogram *histogram);
+
 /* The time, in ns, that the part (0.99) of all was not over; the upper end of its bucket. 0 when empty. */
 uint64_t ls_histogram_quantile(const struct ls_histogram *histogram, double part);
 

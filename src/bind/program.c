@@ -205,6 +205,7 @@ int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
   rt->app_folder = run.folder;
   rt->grace_ms = program->grace_ms;
   choose_globals(rt, program);
+  rt->tracing.on = program->trace;
   if (program->file != NULL) /* specs, -e and a person at a terminal may take their time */
     rt->limits = program->limits;
   int status = EXIT_FAILURE;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "loop/work.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -85,6 +86,8 @@ void ls_loop_drain(struct ls_loop *loop) {
     return;
   loop->draining = true;
   loop->inline_since = 0;
+  if (loop->turn_since == 0)
+    loop->turn_since = ls_clock_ns();
   unsigned left = run_snapshot(loop, &loop->ready, LS_LOOP_BURST);
   do {
     while (left > 0 && has_work(loop) && !loop->stopping) {
@@ -96,6 +99,18 @@ void ls_loop_drain(struct ls_loop *loop) {
   loop->draining = false;
   if (has_work(loop) && !loop->stopping)
     cap_drain(loop);
+}
+
+/* Before poll: the turn is over. */
+static void on_prepare(uv_prepare_t *prepare) {
+  struct ls_loop *loop = ls_loop_of((uv_handle_t *)prepare);
+  if (loop->turn_since == 0)
+    return;
+  uint64_t took = ls_clock_ns() - loop->turn_since;
+  loop->turn_since = 0;
+  ls_histogram_add(&loop->turns, took);
+  if (took > loop->turn_max)
+    loop->turn_max = took;
 }
 
 /* The check phase: the immediates of this turn, each with a drain of its own. */
@@ -119,8 +134,11 @@ static void on_check(uv_check_t *check) {
 }
 
 static int init_handles(struct ls_loop *loop) {
+  uv_prepare_init(&loop->uv, &loop->prepare);
   uv_check_init(&loop->uv, &loop->check);
   uv_idle_init(&loop->uv, &loop->spin);
+  uv_prepare_start(&loop->prepare, on_prepare);
+  uv_unref((uv_handle_t *)&loop->prepare);
   uv_check_start(&loop->check, on_check);
   uv_unref((uv_handle_t *)&loop->check);
   int status = ls_timers_init(&loop->timers, loop);
@@ -151,6 +169,7 @@ int ls_loop_init(struct ls_loop *loop, struct ls_pool *pool, struct ls_log *log)
 
 void ls_loop_run(struct ls_loop *loop) {
   ls_loop_drain(loop);
+  loop->turn_since = 0; /* nobody waited for the start of the program */
   if (!loop->stopping)
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
@@ -178,8 +197,9 @@ void ls_loop_dispose(struct ls_loop *loop) {
 }
 
 bool ls_loop_is_own(const struct ls_loop *loop, const uv_handle_t *handle) {
-  return handle == (const uv_handle_t *)&loop->check || handle == (const uv_handle_t *)&loop->spin ||
-         handle == (const uv_handle_t *)&loop->timers.uv || ls_work_is_handle(loop->inbox, handle);
+  return handle == (const uv_handle_t *)&loop->prepare || handle == (const uv_handle_t *)&loop->check ||
+         handle == (const uv_handle_t *)&loop->spin || handle == (const uv_handle_t *)&loop->timers.uv ||
+         ls_work_is_handle(loop->inbox, handle);
 }
 
 bool ls_loop_may_inline(struct ls_loop *loop) {

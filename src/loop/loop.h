@@ -6,7 +6,10 @@
  *   1. what the callback made ready, then
  *   2. all ticks, then all that became ready meanwhile, again until both are empty,
  *   3. the flushes (connections that have something to say).
- * More than LS_LOOP_BURST steps in one drain wait for one poll, so that they cannot starve I/O. */
+ * More than LS_LOOP_BURST steps in one drain wait for one poll, so that they cannot starve I/O.
+ *
+ * A turn is what is between two polls. Its first drain reads the clock, and so does the next poll: what becomes due in the
+ * turn has to wait for that long at most before it is looked at. */
 #ifndef LS_LOOP_LOOP_H
 #define LS_LOOP_LOOP_H
 
@@ -14,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "loop/timer.h"
@@ -54,15 +58,19 @@ struct ls_loop {
   struct ls_list flushes;
   struct ls_list immediates;
   struct ls_timers timers;
+  uv_prepare_t prepare;
   uv_check_t check;
   uv_idle_t spin; /* active while immediates or a capped drain must not wait in poll */
   bool draining;
-  bool stopping;          /* ls_loop_stop was called: drains do nothing any more */
-  bool capped;            /* the last drain stopped at LS_LOOP_BURST; the next one is in the check phase */
-  uint64_t capped_logged; /* when that was last said in the log, ns */
-  uint64_t steps;         /* that were run so far */
-  uint64_t inline_since;  /* when the first inline completion since the last turn was, ns; 0: none */
-  char *read_buffer;      /* LS_LOOP_READ_MUCH bytes, lent to each read callback in turn; few use more than the first */
+  bool stopping;             /* ls_loop_stop was called: drains do nothing any more */
+  bool capped;               /* the last drain stopped at LS_LOOP_BURST; the next one is in the check phase */
+  uint64_t capped_logged;    /* when that was last said in the log, ns */
+  uint64_t steps;            /* that were run so far */
+  uint64_t inline_since;     /* when the first inline completion since the last turn was, ns; 0: none */
+  uint64_t turn_since;       /* when the first drain of this turn began, ns; 0: there has been none */
+  uint64_t turn_max;         /* the longest turn, ns */
+  struct ls_histogram turns; /* how long turns with a drain took, without what was before the first turn */
+  char *read_buffer; /* LS_LOOP_READ_MUCH bytes, lent to each read callback in turn; few use more than the first */
 };
 
 /* 0 or a negative code; on failure nothing is left to dispose. */

@@ -293,6 +293,8 @@ int ls_op_await(lua_State *L, struct ls_op *op, int callback_index) {
   } else {
     op->task = task;
     task->op = op;
+    if (task->trace != NULL)
+      ls_trace_wait(L, task, op->type);
   }
   ls_task_push_parked(L);
   return lua_yieldk(L, 1, (lua_KContext)op, k_await);

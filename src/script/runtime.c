@@ -32,6 +32,7 @@ static int l_open(lua_State *L) {
   luaL_openlibs(L);
   ls_transparent_open(L);
   ls_library_open(L);
+  ls_collector_open(L);
   ls_require_open(L);
   ls_loader_open(L);
   return 0;

@@ -8,8 +8,10 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "script/collector.h"
 #include "script/scope.h"
 #include "script/seal.h"
+#include "script/trace.h"
 
 struct ls_alloc;
 struct ls_interrupt;
@@ -61,6 +63,9 @@ struct ls_runtime {
   struct ls_shutdown *shutdown; /* bind/shutdown.c's; NULL until something listens */
   uint64_t grace_ms;            /* what an orderly end leaves to what is under way */
   uint64_t task_errors;         /* errors that nobody joined */
+  uint64_t requests, requests_ended; /* that handlers were given, and those of them that are over */
+  struct ls_collector collector;
+  struct ls_tracing tracing;
   bool exiting; /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
   int exit_status;
 };

@@ -10,6 +10,7 @@
 #include "base/list.h"
 
 struct ls_scope;
+struct ls_trace;
 
 struct ls_member {
   struct ls_list link;
@@ -28,8 +29,9 @@ struct ls_scope {
   void (*describe)(struct ls_scope *scope, char *text, size_t size);
   /* Logs the text, answers what can be answered, and cancels all members and what else is the scope's. NULL: cannot. */
   void (*give_up)(struct ls_scope *scope, const char *text);
-  size_t charge; /* bytes of Lua's memory that it is taken to hold: memory.c */
-  int locals;    /* registry reference of the table of task.locals; 0: not asked for yet */
+  size_t charge;          /* bytes of Lua's memory that it is taken to hold: memory.c */
+  int locals;             /* registry reference of the table of task.locals; 0: not asked for yet */
+  struct ls_trace *trace; /* of its tasks; NULL: they are not traced */
   bool is_request;
   bool cancelling;
   bool stopped; /* one of its tasks was stopped for holding the loop: watchdog.c */

@@ -93,6 +93,8 @@ void ls_task_cancel(struct ls_task *task) {
   struct ls_op *op = task->op;
   if (op == NULL || task->shield != 0)
     return;
+  if (task->trace != NULL)
+    ls_trace_wake(task);
   task->op = NULL;
   op->task = NULL;
   op->state = LS_OP_ORPHANED;
@@ -283,6 +285,8 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
   status = ls_memory_task_ends(task, L, status);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
+  if (task->trace != NULL)
+    ls_trace_pause(task);
   task->ended = true;
   task->on_end(task, L, status);
   if (status != LUA_OK) {
@@ -371,6 +375,9 @@ struct ls_task *ls_task_take(struct ls_runtime *rt, struct ls_scope *scope, bool
   task->data = NULL;
   task->loading = NULL;
   task->origin = NULL;
+  task->trace = scope != NULL ? scope->trace : NULL;
+  if (task->trace != NULL)
+    ls_trace_begin(task);
   task->deferred = LUA_NOREF;
   task->started = task->ended = task->cancelled = task->stopped = false;
   task->shield = 0;
@@ -426,7 +433,12 @@ static void step(struct ls_task *task, lua_State *from) {
   if (watched)
     ls_watchdog_begin(rt, task);
   ls_interrupt_check(task->co, rt);
+  const struct ls_trace *trace = task->trace;
+  if (trace != NULL)
+    ls_trace_resume(task);
   int status = lua_resume(task->co, from, arguments, &results);
+  if (trace != NULL && !task->ended)
+    ls_trace_pause(task);
   if (watched)
     ls_watchdog_end(rt);
   if (is_slice)
@@ -490,6 +502,8 @@ void ls_task_run_c(struct ls_task *task, lua_CFunction entry, void *arg, ls_task
 }
 
 void ls_task_wake(struct ls_task *task, struct ls_op *op, bool next_turn) {
+  if (task->trace != NULL)
+    ls_trace_wake(task);
   task->op = NULL;
   task->woken_by = op;
   if (next_turn)

@@ -18,6 +18,7 @@
 
 #include "loop/loop.h"
 #include "script/scope.h"
+#include "script/trace.h"
 
 struct ls_load;
 struct ls_op;
@@ -48,12 +49,16 @@ struct ls_task {
   int status;              /* the outcome, while that runs */
   struct ls_load *loading; /* the module load that it is; NULL: none */
   void *data;              /* the starter's: a request, a Lua task handle's record */
-  bool started;            /* has been resumed: too late for ls_task_drop */
-  bool ended;              /* on_end has been called */
-  unsigned cancel_seq;     /* bumped at each delivery of a cancellation */
-  bool stopped;            /* for holding the loop: its error is in the registry, see watchdog.c */
-  bool cancelled;          /* a cancellation waits to be delivered at the next await */
-  unsigned shield;         /* depth of task.shield: deliver later */
+  struct ls_trace *trace;  /* of its scope; NULL: it is not traced */
+  uint64_t traced_at;      /* the rest is trace.c's */
+  struct ls_trace_place *traced_place;
+  enum ls_trace_part traced_part;
+  bool started;        /* has been resumed: too late for ls_task_drop */
+  bool ended;          /* on_end has been called */
+  unsigned cancel_seq; /* bumped at each delivery of a cancellation */
+  bool stopped;        /* for holding the loop: its error is in the registry, see watchdog.c */
+  bool cancelled;      /* a cancellation waits to be delivered at the next await */
+  unsigned shield;     /* depth of task.shield: deliver later */
 };
 
 /* A task from the pool, or a new one. NULL: out of memory. Safe outside protected calls. It is live from here on and

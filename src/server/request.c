@@ -42,6 +42,7 @@ static void recycle(struct ls_request *request) {
   ls_headers_clear(&request->trailers);
   request->status = 200;
   request->user = NULL;
+  request->on_head = NULL;
   request->origin.peer_known = request->origin.proxied = request->origin.tls = request->origin.read = false;
   request->generation++;
   if (server->idle_request_count >= LS_SERVER_POOLED) {

@@ -30,7 +30,9 @@ struct ls_request {
   struct ls_encode *encode;   /* the content coding of the response; NULL: none */
   int status;                 /* of the response, before it is sent; 200 */
   void *user;                 /* the handler's */
-  struct ls_origin origin;    /* of the client; see there */
+  /* The handler's: the head of the response is about to be sent, its fields can still change. NULL: it need not know. */
+  void (*on_head)(struct ls_request *request);
+  struct ls_origin origin; /* of the client; see there */
 };
 
 /* The handler is done with it: back to the pool once the connection is done too. A response not finished by now is

@@ -16,7 +16,9 @@ static bool may_code(const struct ls_request *request) {
   return request->server->options.encode.count != 0 && !ls_response_is_begun(request);
 }
 
-static int respond(struct ls_request *request, int64_t length) {
+static inline int respond(struct ls_request *request, int64_t length) {
+  if (request->on_head != NULL && !ls_response_is_begun(request))
+    request->on_head(request);
   ls_server_refresh_date(request->server);
   ls_http1_schedule(request->http1);
   int status = ls_exchange_respond(&request->exchange, request->status, &request->headers, length);

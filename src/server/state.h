@@ -41,6 +41,7 @@ struct ls_server {
   struct ls_buf_pool bufs;
   struct ls_encode_pool encodes;
   struct ls_date_cache date;
+  uint64_t date_turn; /* loop->turn_since when the date was looked at; 0: outside of a turn's drains */
   struct ls_proxied_log proxied_log;
 
   struct ls_deadlines deadlines;
@@ -57,8 +58,8 @@ struct ls_server {
 /* The server may have nothing left to wait for: goes on closing if so. */
 void ls_server_settle(struct ls_server *server);
 
-/* Before anything that may send a Date: formats it when the second has changed. No timer does, so an idle process
- * sleeps. */
+/* Before anything that may send a Date: formats it when the second has changed, by a look at the clock once a turn. No
+ * timer does, so an idle process sleeps. */
 void ls_server_refresh_date(struct ls_server *server);
 
 /* A request for a connection; NULL: out of memory. */

@@ -36,6 +36,7 @@ static void log_call(const struct ls_call *call, enum ls_log_level level, const 
 /* ---- the end ---- */
 
 static void pool(struct ls_call *call) {
+  call->module->rt->requests_ended++;
   ls_list_remove(&call->link);
   ls_list_push_front(&call->module->idle_calls, &call->link);
   ls_http_server_settle(call->server);
@@ -67,6 +68,8 @@ static void forget_route(struct ls_call *call) {
 /* Drops what the call holds; the memory is pooled once the last wait has been freed. */
 static void end(struct ls_call *call) {
   struct ls_runtime *rt = call->module->rt;
+  if (call->scope.trace != NULL)
+    ls_call_trace_end(call);
   struct ls_request *request = call->request;
   call->request = NULL;
   call->generation++;
@@ -365,12 +368,15 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
     return;
   }
   struct ls_runtime *rt = server->module->rt;
+  rt->requests++;
   ls_scope_init(&call->scope, on_scope_empty);
   call->scope.on_error = on_scope_error;
   call->scope.describe = describe_scope;
   call->scope.give_up = give_up;
   call->scope.is_request = true;
   call->server = server;
+  if (rt->tracing.on)
+    ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = call->rejected = call->over_limit = false;
   ls_list_push(&server->calls, &call->link);

@@ -468,8 +468,11 @@ static int l_create_server(lua_State *L) {
 static int l_module_gc(lua_State *L) {
   struct ls_http_module *module = lua_touserdata(L, 1);
   struct ls_list *link;
-  while (module->rt != NULL && (link = ls_list_shift(&module->idle_calls)) != NULL)
-    free(ls_container_of(link, struct ls_call, link));
+  while (module->rt != NULL && (link = ls_list_shift(&module->idle_calls)) != NULL) {
+    struct ls_call *call = ls_container_of(link, struct ls_call, link);
+    free(call->trace);
+    free(call);
+  }
   free(module->chunk);
   module->chunk = NULL;
   return 0;

@@ -115,6 +115,7 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message or value with which a method of req refused the body */
   int rejection_status;
+  struct ls_trace *trace;       /* memory for one, which scope has where requests are traced; NULL: none was */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
   uint64_t timeout;             /* ms, of timer; 0: none */
@@ -124,6 +125,10 @@ struct ls_call {
   bool rejected;   /* the handler passed that on as its error: answered by rejection_status */
   bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
 };
+
+/* Where requests are traced: begins with one; and logs what came of it, when it was slow, before the call ends. */
+void ls_call_trace_begin(struct ls_call *call, struct ls_request *request);
+void ls_call_trace_end(struct ls_call *call);
 
 /* Makes a call of the request and starts its task; answers 503 where memory is short. */
 void ls_call_start(struct ls_http_server *server, struct ls_request *request);
