@@ -195,6 +195,23 @@ describe("a request", function()
     assert.same({ 1, 2, 3, waiting = true }, calls)
   end)
 
+  it("tells in req.closed whether the client has left", function()
+    local seen, go_on = {}, false
+    local address = serve(nil, function(req, res)
+      if req.path ~= "/" then return res:send("") end
+      seen.before = req.closed
+      eventually(function() return req.closed end)
+      seen.after = req.closed
+      go_on = true
+    end)
+    local connection = send(address, POST .. "abc")
+    eventually(function() return seen.before ~= nil end)
+    connection.socket:reset()
+    eventually(function() return go_on end)
+    assert.same({ before = false, after = true }, seen)
+    assert.equal(200, client.request(address, { path = "/next" }).status)
+  end)
+
   it("calls on_close at once where the client has left already", function()
     local calls = {}
     local address = serve(nil, function(req, res)

@@ -6,6 +6,7 @@
 
 #include "loop/loop.h"
 #include "script/alloc.h"
+#include "script/collector.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
@@ -109,7 +110,7 @@ void ls_memory_relieve(struct ls_runtime *rt) {
     return;
   rt->collected_at = now;
   rt->wants_collection = false;
-  lua_gc(rt->L, LUA_GCCOLLECT);
+  ls_collector_run(rt->L);
   if (!is_full(rt))
     return;
   rt->refuses = true;

@@ -105,6 +105,7 @@ function server:unref() end
 ---@field remote_port? integer
 ---@field peer_address? string of the other end of the connection, the nearest proxy where there is one
 ---@field peer_port? integer
+---@field closed boolean whether the client has left before the answer was complete
 ---@field params table what a router has matched; can be set
 ---@field locals table for values of your own
 local request = {}

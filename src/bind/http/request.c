@@ -193,6 +193,13 @@ static int get_params(lua_State *L, struct ls_call *call) {
   return push_own_table(L, LS_HTTP_PARAMS);
 }
 
+/* req.closed -> whether the client has left before the answer was complete. What waits for it is told by req:on_close.
+ *   while not req.closed do res:write(next_line()) end */
+static int get_closed(lua_State *L, struct ls_call *call) {
+  lua_pushboolean(L, call->gone);
+  return 1;
+}
+
 /* ---- query ---- */
 
 /* req.query -> { name = value }
@@ -381,6 +388,7 @@ int ls_http_make_request_type(lua_State *L) {
       LS_HTTP_GETTER("remote_port", get_remote_port),
       LS_HTTP_GETTER("peer_address", get_peer_address),
       LS_HTTP_GETTER("peer_port", get_peer_port),
+      LS_HTTP_GETTER("closed", get_closed),
       LS_HTTP_GETTER("params", get_params),
       LS_HTTP_GETTER("locals", get_locals),
       LS_HTTP_METHOD("decoded_path", l_decoded_path),
