@@ -436,6 +436,35 @@ describe("an app", function()
     end)
   end)
 
+  it("is asked by other tasks than that of the handler too", function()
+    app:get("/bug", function() error("on purpose", 0) end)
+    app:get("/gone", function() error(http_error.new(410)) end)
+    local _, address = servers.serve({}, function(req, res)
+      res:later()
+      timer.after(0.001, function() app(req, res) end)
+    end)
+    for path, status in pairs { ["/bug"] = 500, ["/gone"] = 410, ["/nowhere"] = 404 } do
+      assert.equal(status, client.request(address, { path = path }).status)
+    end
+  end)
+
+  it("leaves to the server who has no memory left, and whom the watchdog has stopped", function()
+    local server = process.serve_code([[
+      local app = require "luaserve.app".new()
+      app:on_error(function(_, _, res) res:send(500, "on_error") end)
+      app:get("/memory", function()
+        local list = {}
+        while true do list[#list + 1] = ("x"):rep(1000) .. #list end
+      end)
+      app:get("/loop", function() while true do end end)
+      return app]], { options = { "--request-memory", "8M", "--cpu-limit", "0.2" } })
+    assert.equal("Internal Server Error", server:request("/memory").body)
+    assert.equal("Service Unavailable", server:request("/loop").body)
+    local _, err = server:stop()
+    assert.matches("GET /memory: not enough memory: a request may hold 8 MiB", err)
+    assert.matches("GET /loop: [^\n]*:7: held the loop", err)
+  end)
+
   describe("has options for a route", function()
     it("timeout: the client gets a 504, and the handler is cancelled", function()
       local wait, done = waits.gate()
