@@ -53,6 +53,7 @@ describe("an app", function()
   after_each(function()
     app:close()
     servers.clean_up()
+    process.clean_up()
   end)
 
   describe("has middleware", function()
@@ -449,7 +450,7 @@ describe("an app", function()
   end)
 
   it("leaves to the server who has no memory left, and whom the watchdog has stopped", function()
-    local server = process.serve_code([[
+    local code = [[
       local app = require "luaserve.app".new()
       app:on_error(function(_, _, res) res:send(500, "on_error") end)
       app:get("/memory", function()
@@ -457,11 +458,14 @@ describe("an app", function()
         while true do list[#list + 1] = ("x"):rep(1000) .. #list end
       end)
       app:get("/loop", function() while true do end end)
-      return app]], { options = { "--request-memory", "8M", "--cpu-limit", "0.2" } })
+      return app]]
+    local server = process.serve_code(code, { options = { "--request-memory", "1M" } })
     assert.equal("Internal Server Error", server:request("/memory").body)
-    assert.equal("Service Unavailable", server:request("/loop").body)
     local _, err = server:stop()
-    assert.matches("GET /memory: not enough memory: a request may hold 8 MiB", err)
+    assert.matches("GET /memory: not enough memory: a request may hold 1 MiB", err)
+    server = process.serve_code(code, { options = { "--cpu-limit", "0.2" } })
+    assert.equal("Service Unavailable", server:request("/loop").body)
+    _, err = server:stop()
     assert.matches("GET /loop: [^\n]*:7: held the loop", err)
   end)
 
