@@ -106,15 +106,15 @@ end
 
 --- The middleware of a scope, around rest. segments: of the route's pattern; nil where no route was found.
 local function wrap(scope, segments, app, rest)
-  local entries = scope.group.entries
+  local entries = scope.group._entries
   for i = #entries, 1, -1 do
     local entry = entries[i]
     local prefix = router.parse(scope.prefix .. entry.prefix)
-    local fits = #prefix == 0 or (segments and router.is_under(segments, prefix, app.ignore_case))
+    local fits = #prefix == 0 or (segments and router.is_under(segments, prefix, app._ignore_case))
     if fits == true then
       rest = link(entry.middleware, rest)
     elseif fits ~= false then
-      rest = link_where(entry, router.prefix_text(prefix), app.routes, rest)
+      rest = link_where(entry, router.prefix_text(prefix), app._routes, rest)
     end
   end
   return rest
@@ -141,9 +141,9 @@ local function link_all(route)
 end
 
 local function forget_chains(app)
-  for _, route in ipairs(app.list) do route[1] = nil end
-  app.pseudo = {}
-  for _, mount in ipairs(app.mounts) do forget_chains(mount.app) end
+  for _, route in ipairs(app._list) do route[1] = nil end
+  app._pseudo = {}
+  for _, mount in ipairs(app._mounts) do forget_chains(mount.app) end
 end
 
 -- ---- registration ----
@@ -152,7 +152,7 @@ local methods = { "get", "post", "put", "patch", "delete", "head", "options" }
 local route_options = { "body_limit", "cancel_on_close", "constraints", "name", "timeout" }
 
 local function check_name(app, name)
-  local other = name and app.names[name]
+  local other = name and app._names[name]
   if other then mistake("the name '%s' is taken: by %s at %s", name, other.pattern, other.definition.place) end
 end
 
@@ -167,13 +167,13 @@ local function insert(app, route)
   local definition, segments = route.definition, segments_of(route)
   for count = router.shortest(segments), #segments do
     local steps, names = router.steps(segments, count)
-    local ok, other, problem = pcall(app.routes.add, app.routes, definition.method, steps, route, names,
+    local ok, other, problem = pcall(app._routes.add, app._routes, definition.method, steps, route, names,
       where_of(definition.handler), definition.options)
     if not ok then mistake("%s: %s", route.pattern, other) end
     if other then report_conflict(route, other) end
     if problem then mistake("%s: the constraint is no pattern that can be used here: %s", route.pattern, problem) end
   end
-  table.insert(app.list, route)
+  table.insert(app._list, route)
 end
 
 local function join(first, second)
@@ -201,8 +201,8 @@ function register(app, definition, prefix, scopes, apps)
   local route = { app = app, definition = definition, pattern = pattern, prefix = prefix, scopes = scopes, apps = apps }
   check_name(app, definition.options.name)
   insert(app, route)
-  if definition.options.name then app.names[definition.options.name] = route end
-  for _, mount in ipairs(app.mounts) do hand_on(mount, definition, prefix, scopes, apps) end
+  if definition.options.name then app._names[definition.options.name] = route end
+  for _, mount in ipairs(app._mounts) do hand_on(mount, definition, prefix, scopes, apps) end
 end
 
 local function check_options(given, what)
@@ -231,13 +231,13 @@ local function define(group, what, method, pattern, ...)
     check_callable(functions[i], what .. (i == functions.n and ": the handler" or ": the middleware"))
   end
   if pattern ~= "" then parse(pattern, what) end
-  if group.prefix .. pattern == "" then mistake("%s: '' is no pattern: it must begin with /", what) end
+  if group._prefix .. pattern == "" then mistake("%s: '' is no pattern: it must begin with /", what) end
   local definition = {
-    what = what, method = method, pattern = group.prefix .. pattern, options = given, place = caller(),
+    what = what, method = method, pattern = group._prefix .. pattern, options = given, place = caller(),
     middleware = functions.n == 1 and none or table.move(functions, 1, functions.n - 1, 1, {}),
     handler = functions[functions.n],
   }
-  register(group.app, definition, "", group.scopes, group.app.apps)
+  register(group._app, definition, "", group._scopes, group._app._apps)
 end
 
 for _, name in ipairs(methods) do
@@ -274,16 +274,16 @@ function Group:use(prefix, ...)
   if functions.n == 0 then mistake("app:use: the middleware is missing") end
   for i = 1, functions.n do
     check_callable(functions[i], "app:use: the middleware")
-    table.insert(self.entries, { prefix = text, middleware = functions[i] })
+    table.insert(self._entries, { prefix = text, middleware = functions[i] })
   end
-  forget_chains(self.app)
+  forget_chains(self._app)
   return self
 end
 
 --- Scopes are what stands around a route, the app first: groups with their prefixes.
 local function new_group(parent, prefix)
-  local group = setmetatable({ app = parent.app, prefix = parent.prefix .. prefix, entries = {} }, Group)
-  group.scopes = join(parent.scopes, { { group = group, prefix = group.prefix } })
+  local group = setmetatable({ _app = parent._app, _prefix = parent._prefix .. prefix, _entries = {} }, Group)
+  group._scopes = join(parent._scopes, { { group = group, prefix = group._prefix } })
   return group
 end
 
@@ -299,7 +299,7 @@ function Group:group(prefix, ...)
 end
 
 local function has_mounted(app, other)
-  for _, mount in ipairs(app.mounted) do
+  for _, mount in ipairs(app._mounted) do
     if mount.other == other or has_mounted(mount.other, other) then return true end
   end
   return false
@@ -309,15 +309,17 @@ end
 function Group:mount(prefix, other)
   local text = parse_prefix(prefix, "app:mount")
   if getmetatable(other) ~= App then mistake("app:mount: an app is needed, not a %s", type(other)) end
-  local mount = { app = self.app, prefix = self.prefix .. text, scopes = self.scopes }
-  if self.app == other or has_mounted(other, self.app) then mistake("app:mount: an app cannot be mounted in itself") end
-  table.insert(other.mounts, mount)
-  table.insert(self.app.mounted, mount)
+  local mount = { app = self._app, prefix = self._prefix .. text, scopes = self._scopes }
+  if self._app == other or has_mounted(other, self._app) then
+    mistake("app:mount: an app cannot be mounted in itself")
+  end
+  table.insert(other._mounts, mount)
+  table.insert(self._app._mounted, mount)
   mount.other = other
-  for _, route in ipairs(join(other.list, {})) do
+  for _, route in ipairs(join(other._list, {})) do
     hand_on(mount, route.definition, route.prefix, route.scopes, route.apps)
   end
-  forget_chains(self.app)
+  forget_chains(self._app)
   return self
 end
 
@@ -330,7 +332,7 @@ end
 --- What answers for a path without a route that is these apps' business, of the innermost one that cares.
 local function find_missing(apps)
   for _, app in ipairs(apps) do
-    if app.missing then return app.missing end
+    if app._missing then return app._missing end
   end
   return raise_missing
 end
@@ -340,7 +342,7 @@ local function lineage(app)
   local apps = {}
   while app do
     table.insert(apps, app)
-    app = app.mounts[1] and app.mounts[1].app
+    app = app._mounts[1] and app._mounts[1].app
   end
   return apps
 end
@@ -352,7 +354,7 @@ function Group:static(prefix, folder, given)
   for name, value in pairs(given or none) do all[name] = value end
   local ok, static = pcall(require "luaserve.middleware.static", all)
   if not ok then mistake("app:static: %s", (static:gsub("^.-:%d+: ", ""))) end
-  local app = self.app
+  local app = self._app
   define(self, "app:static", "GET", parse_prefix(prefix, "app:static") .. "/*path", function(req, res)
     return static(req, res, function() return find_missing(lineage(app))(req, res) end)
   end)
@@ -407,7 +409,7 @@ end
 --- The mount in app whose prefix the path has, the longest one. prefix: of app, seen from where routes are.
 local function choose_mount(app, req, routes, prefix)
   local chosen, longest = nil, -1
-  for _, mount in ipairs(app.mounted) do
+  for _, mount in ipairs(app._mounted) do
     local segments = router.parse(prefix .. mount.prefix)
     if #segments > longest and routes:is_under(req, router.prefix_text(segments)) then
       chosen, longest = mount, #segments
@@ -430,12 +432,12 @@ end
 
 --- For a path that has no route. Made once for each app that it can be the business of.
 local function missing(app, req)
-  local scopes, apps = find_mounted(app, req, app.routes, "", app.scopes, app.apps)
+  local scopes, apps = find_mounted(app, req, app._routes, "", app._scopes, app._apps)
   local key = scopes[#scopes].prefix
-  local route = app.pseudo[key]
+  local route = app._pseudo[key]
   if route then return route end
   route = stand_in(app, find_missing(apps), scopes, apps)
-  app.pseudo[key] = route
+  app._pseudo[key] = route
   return route
 end
 
@@ -446,8 +448,8 @@ end
 --- What answers where no route does. found: the one whose limit the body is over.
 local function unmatched(app, req, found)
   if found then return stand_in(app, refuse_body, found.scopes, found.apps, found.pattern) end
-  local routes = app.routes:all(req)
-  if #routes == 0 and req.method == "OPTIONS" and req.path == "*" then routes = app.list end
+  local routes = app._routes:all(req)
+  if #routes == 0 and req.method == "OPTIONS" and req.path == "*" then routes = app._list end
   return routes[1] and other_methods(app, req, routes) or missing(app, req)
 end
 
@@ -459,8 +461,8 @@ local told = { "content-type", "content-length", "content-encoding", "content-di
 
 local function call_error_handlers(route, err, req, res)
   for _, app in ipairs(route.apps) do
-    if app.error_handler then
-      local ok, failure = xpcall(app.error_handler, core.keep_traceback, err, req, res)
+    if app._error_handler then
+      local ok, failure = xpcall(app._error_handler, core.keep_traceback, err, req, res)
       if not ok then core.fail(req, failure, true) end
       if res.headers_sent then return end
     end
@@ -499,29 +501,30 @@ function app_module.new(given)
   given = given or none
   check_server_options(given.server)
   local app = setmetatable({
-    prefix = "", entries = {}, list = {}, names = {}, mounts = {}, mounted = {}, pseudo = {},
-    ignore_case = given.ignore_case and true or false, server_options = given.server,
-    routes = core.new(given.strict_slashes, given.ignore_case),
+    _prefix = "", _entries = {}, _list = {}, _names = {}, _mounts = {}, _mounted = {}, _pseudo = {},
+    _ignore_case = given.ignore_case and true or false, _server_options = given.server,
+    _routes = core.new(given.strict_slashes, given.ignore_case),
   }, App)
-  app.app, app.apps, app.scopes = app, { app }, { { group = app, prefix = "" } }
-  app.handler = app.routes:handler(function(req, found) return unmatched(app, req, found) end, link_all, answer_failure)
+  app._app, app._apps, app._scopes = app, { app }, { { group = app, prefix = "" } }
+  local function find_other(req, found) return unmatched(app, req, found) end
+  app._handler = app._routes:handler(find_other, link_all, answer_failure)
   return app
 end
 
 function App:__call(req, res)
-  return self.handler(req, res)
+  return self._handler(req, res)
 end
 
 --- What http.create_server asks: the handler, its options, and the tree, where it finds the limits of bodies.
 function App:__serve(given)
   local all = {}
-  for name, value in pairs(self.server_options or none) do all[name] = value end
+  for name, value in pairs(self._server_options or none) do all[name] = value end
   for name, value in pairs(given or none) do all[name] = value end
-  return self.handler, all, self.routes
+  return self._handler, all, self._routes
 end
 
 function App:__tostring()
-  return ("luaserve.app (%d routes)"):format(#self.list)
+  return ("luaserve.app (%d routes)"):format(#self._list)
 end
 
 --- Calls handler(err, req, res) for what a handler or a middleware has raised. err: the value; of what a client has
@@ -529,14 +532,14 @@ end
 -- default answer is given.
 function App:on_error(handler)
   check_callable(handler, "app:on_error: the handler")
-  self.error_handler = handler
+  self._error_handler = handler
   return self
 end
 
 --- Calls handler(req, res) for paths that have no route; res.status is 404 then.
 function App:not_found(handler)
   check_callable(handler, "app:not_found: the handler")
-  self.missing = function(req, res)
+  self._missing = function(req, res)
     res.status = 404
     return handler(req, res)
   end
@@ -547,9 +550,9 @@ end
 --- The path of a named route, with its parameters filled in and percent-encoded, and a query.
 --   app:url_for("note", { id = 7 }, { page = 2 }) --> /notes/7?page=2
 function App:url_for(name, params, query)
-  local outer = self.mounts[1]
+  local outer = self._mounts[1]
   if outer then return outer.app:url_for(name, params, query) end
-  local route = self.names[name]
+  local route = self._names[name]
   if not route then mistake("app:url_for: no route is named '%s'", tostring(name)) end
   local path, problem = router.build(segments_of(route), params or none)
   if not path then mistake("app:url_for '%s': %s", name, problem) end
@@ -571,15 +574,15 @@ local function start_private_server(app)
     __call = function() end,
     __serve = function()
       local _, given, routes = app:__serve { keep_alive_timeout = false } -- as long as the client likes
-      return function(req, res) return weak.app.handler(req, res) end, given, routes
+      return function(req, res) return weak.app._handler(req, res) end, given, routes
     end,
   })
   local folder = os.getenv "TMPDIR" or "/tmp"
   local path = ("%s/luaserve-%s.sock"):format(folder, crypto.hex_encode(crypto.random_bytes(12)))
-  app.private = http.create_server(proxy)
-  assert(app.private:listen { path = path, mode = tonumber("600", 8) })
-  app.private:unref()
-  app.pool = exchange.pool { path = path }
+  app._private = http.create_server(proxy)
+  assert(app._private:listen { path = path, mode = tonumber("600", 8) })
+  app._private:unref()
+  app._pool = exchange.pool { path = path }
 end
 
 --- Sends the app a request through a server of its own, and returns what a client would get.
@@ -592,18 +595,18 @@ function App:request(request)
   if type(request) == "string" then request = { path = request } end
   options.check(request, "app:request", request_options)
   local bytes = exchange.format(request or none, 2)
-  if not self.pool then start_private_server(self) end
-  return self.pool:send(bytes, request and request.method, request and request.timeout or 30)
+  if not self._pool then start_private_server(self) end
+  return self._pool:send(bytes, request and request.method, request and request.timeout or 30)
 end
 
 local function close_server(app)
-  local _ <close> = app.private -- closes it, and does not wait
-  app.pool, app.private = nil, nil
+  local _ <close> = app._private -- closes it, and does not wait
+  app._pool, app._private = nil, nil
 end
 
 --- Closes what app:request has opened, without waiting. It is opened again when it is needed.
 function App:close()
-  if self.pool then self.pool:close() end
+  if self._pool then self._pool:close() end
   close_server(self)
 end
 

@@ -202,11 +202,12 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
     snprintf(text, size, "a request that has ended");
 }
 
-static void log_error(struct ls_call *call, lua_State *L) {
+/* task: whose error it is. */
+static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
   enum ls_log_level level = level_of(call);
   const char *text = "not enough memory";
   if (L != NULL)
-    text = level == LS_LOG_ERROR ? ls_task_push_error(call->task, L) : luaL_tolstring(L, -1, NULL);
+    text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
   char what[512];
   ls_call_describe(call, what, sizeof what);
   ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
@@ -214,7 +215,7 @@ static void log_error(struct ls_call *call, lua_State *L) {
 
 void ls_call_fail(struct ls_call *call, lua_State *L) {
   if (L != NULL)
-    log_error(call, L);
+    log_error(call, call->module->rt->running, L);
   if (ls_response_is_begun(call->request) && !is_finished(call))
     answer_error(call);
   ls_scope_cancel(&call->scope);
@@ -229,7 +230,7 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
   }
   call->rejected = L != NULL && is_rejection(call, L);
   if (L == NULL || !ls_task_is_cancellation(L, -1))
-    log_error(call, L);
+    log_error(call, task, L);
   call->task = NULL;
   answer_error(call);
   cancel(call);

@@ -170,6 +170,8 @@ static int k_serve(lua_State *L, int status, lua_KContext seq) {
     return ls_task_raise_cancel(L);
   if (status == LUA_OK || status == LUA_YIELD)
     return 0;
+  if (status == LUA_ERRMEM) /* there is none for on_error; lua_error knows this message, and raises it as what it is */
+    return lua_error(L);
   int err = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(UP_FAIL));
   lua_pushvalue(L, 3);
