@@ -7,7 +7,7 @@ local process, task, timer = require "luaserve.process", require "luaserve.task"
 
 local folder = "lua/luaserve/types/"
 local modules = { "app", "cookie", "crypto", "dns", "fs", "http", "http_error", "json", "jwt", "multipart",
-  "net", "pool", "process", "runtime", "shared", "task", "test", "timer", "url", "validate", "worker" }
+  "net", "pool", "process", "runtime", "shared", "task", "template", "test", "timer", "url", "validate", "worker" }
 
 --- The classes of one file: by name { functions = set, fields = set }; the class that the file returns under "module".
 local function parse(path)
@@ -215,6 +215,12 @@ describe("lua/luaserve/types", function()
     for name in pairs(classes["luaserve.http_error"].fields) do assert.is_not_nil(err[name], name) end
   end)
 
+  it("declares views and templates", function()
+    local template = require "luaserve.template"
+    check("luaserve.views", template.new { root = "." })
+    check("luaserve.template", template.compile(""))
+  end)
+
   it("declares servers, requests and responses", function()
     local failure
     local server = http.create_server(function(req, res)
@@ -223,14 +229,14 @@ describe("lua/luaserve/types", function()
         check("luaserve.response", res)
         for name in pairs(classes["luaserve.request"].fields) do assert.is_not_nil(req[name], name) end
         for name in pairs(classes["luaserve.response"].fields) do assert.is_not_nil(res[name], name) end
+        check("luaserve.events", res:events())
       end, function(err) return tostring(type(err) == "table" and err.message or err) end))
-      res:send("checked")
     end)
     check("luaserve.server", server)
     assert(server:listen { host = "127.0.0.1", port = 0 })
     local response = client.request(server:address(), {})
     server:close(0)
-    assert.same({ 200, "checked" }, { response.status, response.body })
+    assert.same({ 200, "text/event-stream" }, { response.status, response.headers["content-type"] })
     assert.is_nil(failure)
   end)
 end)

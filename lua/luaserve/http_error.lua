@@ -54,12 +54,7 @@ function http_error.answer(err, req, res)
     res:set("content-type", "text/plain; charset=utf-8")
     return res:send(err.status, (err.message or core.reason(err.status)) .. "\n")
   end
-  local problem = {}
-  for name, value in pairs(err.fields or {}) do problem[name] = value end
-  local reason = core.reason(err.status)
-  problem.title, problem.status, problem.detail = reason ~= "" and reason or nil, err.status, err.message
-  res:set("content-type", "application/problem+json")
-  return res:json(err.status, problem)
+  return res:problem(err.status, err.message, err.fields)
 end
 
 return http_error

@@ -28,6 +28,7 @@ static const struct {
     {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
     {"luaserve.core.log", luaopen_luaserve_core_log, false},
     {"luaserve.core.multipart", luaopen_luaserve_core_multipart, false},
+    {"luaserve.core.html", luaopen_luaserve_core_html, false},
     {"luaserve.core.options", luaopen_luaserve_core_options, true},
     {"luaserve.core.request", luaopen_luaserve_core_request, false},
     {"luaserve.core.routes", luaopen_luaserve_core_routes, false},

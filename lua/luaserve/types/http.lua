@@ -193,6 +193,21 @@ function request:multipart_form(options) end
 ---@return any
 function request:validate(schema, from) end
 
+---Of these media types the one that the client likes best, of equals the first; nil: it takes none.
+---@param ... string "text/html", or an extension: "html", "json", "text"
+---@return string?
+function request:accepts(...) end
+
+---The same of language tags.
+---@param ... string "en", "de-CH"
+---@return string?
+function request:accepts_language(...) end
+
+---The same of content codings; "identity" is taken where no other is.
+---@param ... string "br", "gzip", "identity"
+---@return string?
+function request:accepts_encoding(...) end
+
 ---The answer.
 ---@class luaserve.response
 ---@field status integer 200 at first; can be set
@@ -261,6 +276,15 @@ function response:finish(chunk) end
 ---@overload fun(self: luaserve.response, body: string|number|nil): true?, string?, string?
 function response:send(status, body) end
 
+---The whole answer, as HTML, which is sent as it is.
+---@param status integer
+---@param body string|number|nil
+---@return true? done
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.response, body: string|number|nil): true?, string?, string?
+function response:html(status, body) end
+
 ---The whole answer, as JSON.
 ---@param status integer
 ---@param value any
@@ -270,14 +294,47 @@ function response:send(status, body) end
 ---@overload fun(self: luaserve.response, value: any): true?, string?, string?
 function response:json(status, value) end
 
+---The whole answer: what went wrong, as application/problem+json.
+---@param status integer 400 to 599
+---@param detail? string for who reads it
+---@param fields? table<string, any> more members, such as type, title, instance
+---@return true? done
+---@return string? message
+---@return string? code
+function response:problem(status, detail, fields) end
+
 ---The whole answer: a Location, and no body.
----@param status integer 300 to 399
+---@param status integer 301, 302, 303, 307 or 308
 ---@param url string
 ---@return true? done
 ---@return string? message
 ---@return string? code
 ---@overload fun(self: luaserve.response, url: string): true?, string?, string?
 function response:redirect(status, url) end
+
+---As redirect, to where the client says, if that is a path of this site.
+---@param status integer 301, 302, 303, 307 or 308
+---@param target string? "/a?b"
+---@param fallback? string where else; default "/"
+---@return true? done
+---@return string? message
+---@return string? code
+---@overload fun(self: luaserve.response, target: string?, fallback?: string): true?, string?, string?
+function response:redirect_local(status, target, fallback) end
+
+---The answer that follows is to be saved.
+---@param name? string under this name, whose last segment counts
+---@return luaserve.response
+function response:attachment(name) end
+
+---@class luaserve.events.options
+---@field heartbeat? number|false seconds; default 15
+---@field retry? number seconds
+
+---The answer is a stream of events, which has begun.
+---@param options? luaserve.events.options
+---@return luaserve.events
+function response:events(options) end
 
 ---@class luaserve.response.file
 ---@field root? string the folder that the path is relative to and cannot leave
@@ -326,5 +383,40 @@ function response:clear_cookie(name, attributes) end
 ---The answer comes after the handler has ended.
 ---@return luaserve.response
 function response:later() end
+
+---@class luaserve.event
+---@field data? string|number|table a table goes as JSON
+---@field event? string its type; "message" without it
+---@field id? string|number comes back as last_id
+---@field retry? number seconds
+
+---A stream of events.
+---@class luaserve.events
+---@field last_id? string of the last event that the client has seen before it came back
+---@field behind boolean whether the client has yet to take what was sent
+---@field closed boolean whether the stream has ended
+local events = {}
+
+---Sends an event; waits while the client does not take what was sent before.
+---@async
+---@param event luaserve.event|string|number the data alone will do
+---@param callback? fun(message?: string, done: true|string)
+---@return true? done
+---@return string? message
+---@return string? code
+function events:send(event, callback) end
+
+---Sends lines that a client does not show to its script.
+---@async
+---@param text? string
+---@param callback? fun(message?: string, done: true|string)
+---@return true? done
+---@return string? message
+---@return string? code
+function events:comment(text, callback) end
+
+---The stream ends.
+---@return true
+function events:close() end
 
 return http

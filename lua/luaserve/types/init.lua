@@ -20,6 +20,7 @@
 ---@field runtime luaserve.runtime
 ---@field shared luaserve.shared
 ---@field task luaserve.task_module
+---@field template luaserve.template_module
 ---@field test luaserve.test
 ---@field timer luaserve.timer_module
 ---@field url luaserve.url

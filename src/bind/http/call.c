@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "bind/http/events.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
 #include "script/memory.h"
@@ -168,7 +169,9 @@ void ls_call_settle(struct ls_call *call) {
   if (!is_finished(call)) {
     if (call->later) /* also when the client has left: who holds res is told so, not that the request has ended */
       return;
-    if (!call->gone)
+    if (call->has_events && !call->gone)
+      ls_events_end(call);
+    else if (!call->gone)
       answer_nobody_gave(call);
   }
   end(call);
@@ -314,7 +317,6 @@ static struct ls_call *take(struct ls_http_server *server) {
     return NULL;
   call->module = module;
   call->generation = 1;
-  call->timer.fire = on_timeout;
   call->timer.unref = true;
   call->timer.program = true;
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
@@ -334,6 +336,8 @@ static void start_timer(struct ls_call *call) {
 }
 
 void ls_call_set_timeout(struct ls_call *call, uint64_t timeout) {
+  if (call->has_events) /* which have no end to wait for, and the timer */
+    return;
   call->timeout = timeout;
   call->has_own_timeout = true;
   if (timeout != 0)
@@ -379,7 +383,8 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   if (rt->tracing.on)
     ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
-  call->later = call->gone = call->rejected = call->over_limit = false;
+  call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
+  call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);
   if (call->task == NULL) {

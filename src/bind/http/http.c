@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "bind/http/events.h"
 #include "bind/http/impl.h"
 #include "bind/listen.h"
 #include "bind/modules.h"
@@ -147,6 +148,7 @@ static void on_closed(struct ls_server *closed) {
 
 static void begin_close(struct ls_http_server *server, uint64_t grace_ms) {
   server->closing = true;
+  ls_events_end_all(server);
   ls_server_close(server->server, grace_ms);
 }
 
@@ -492,6 +494,7 @@ static struct ls_http_module *push_module(lua_State *L) {
   module->request_type = ls_http_make_request_type(L);
   module->response_type = ls_http_make_response_type(L);
   module->headers_type = ls_http_make_headers_type(L);
+  ls_events_make_type(L);
   return module;
 }
 

@@ -122,8 +122,11 @@ struct ls_call {
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
   bool later, gone;
-  bool rejected;   /* the handler passed that on as its error: answered by rejection_status */
-  bool over_limit; /* the body is larger than req:body(limit) allowed: 413 */
+  bool rejected;       /* the handler passed that on as its error: answered by rejection_status */
+  bool over_limit;     /* the body is larger than req:body(limit) allowed: 413 */
+  bool has_events;     /* the response is a stream of events: bind/http/events.h. The timer is the heartbeat's then */
+  bool has_sent_event; /* since the last heartbeat */
+  uint64_t heartbeat;  /* ns; 0: none */
 };
 
 /* Where requests are traced: begins with one; and logs what came of it, when it was slow, before the call ends. */

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "bind/http/impl.h"
-#include "bind/http/send_file.h"
+#include "bind/http/response.h"
 #include "http/conditional.h"
 #include "http/date.h"
 #include "http/status.h"

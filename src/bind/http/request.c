@@ -2,6 +2,7 @@
 /* request: req: what the client asked for. Bytes become Lua strings only where a handler looks. */
 #include <string.h>
 
+#include "bind/http/accept.h"
 #include "bind/http/impl.h"
 #include "bind/http/query.h"
 #include "http/head.h"
@@ -405,6 +406,9 @@ int ls_http_make_request_type(lua_State *L) {
       LS_HTTP_IN_LUA("multipart", "luaserve.core.request.multipart"),
       LS_HTTP_IN_LUA("multipart_form", "luaserve.core.request.multipart"),
       LS_HTTP_IN_LUA("validate", "luaserve.core.request.validate"),
+      LS_HTTP_METHOD("accepts", ls_http_l_accepts),
+      LS_HTTP_METHOD("accepts_encoding", ls_http_l_accepts_encoding),
+      LS_HTTP_METHOD("accepts_language", ls_http_l_accepts_language),
       {.name = NULL},
   };
   static const luaL_Reg metamethods[] = {{"__newindex", l_newindex}, {NULL, NULL}};

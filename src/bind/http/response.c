@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "bind/http/impl.h"
+#include "bind/http/answer.h"
+#include "bind/http/events.h"
 #include "bind/http/precondition.h"
+#include "bind/http/response.h"
 #include "bind/http/send_file.h"
 #include "server/response.h"
 
@@ -13,7 +15,7 @@ static struct ls_call *check(lua_State *L) {
   return ls_http_check(L, 1, ls_http_response_type);
 }
 
-static struct ls_slice check_slice(lua_State *L, int index) {
+struct ls_slice ls_http_check_slice(lua_State *L, int index) {
   size_t len;
   const char *text = luaL_checklstring(L, index, &len);
   return ls_slice(text, len);
@@ -29,7 +31,7 @@ static bool is_finished(const struct ls_call *call) {
 
 /* ---- results ---- */
 
-static int push_closed(lua_State *L) {
+int ls_http_push_closed(lua_State *L) {
   lua_pushnil(L);
   lua_pushliteral(L, "closed");
   lua_pushliteral(L, "ECLOSED");
@@ -39,7 +41,7 @@ static int push_closed(lua_State *L) {
 int ls_http_push_sent(lua_State *L, int status) {
   switch (status) {
   case LS_ECLOSED:
-    return push_closed(L);
+    return ls_http_push_closed(L);
   case LS_ESTATE:
     return luaL_error(L, "the response has been sent already");
   case LS_EHEADER:
@@ -68,8 +70,7 @@ static int push_written(lua_State *L, const struct ls_call *call, int status, in
                     (LUAI_UACINT)promised);
 }
 
-/* The results first, because the call may end with the response. */
-static int finish(lua_State *L, struct ls_call *call, int status) {
+int ls_http_finish(lua_State *L, struct ls_call *call, int status) {
   int results = push_written(L, call, status, -1);
   ls_call_on_finish(call);
   ls_call_settle(call);
@@ -88,13 +89,13 @@ static int raise_header(lua_State *L, int status, struct ls_slice name) {
                     lua_tostring(L, -1));
 }
 
-static void set_header(lua_State *L, struct ls_call *call, struct ls_slice name, struct ls_slice value) {
+void ls_http_set_header(lua_State *L, struct ls_call *call, struct ls_slice name, struct ls_slice value) {
   int status = ls_headers_set(&call->request->headers, name, value);
   if (status != 0)
     raise_header(L, status, name);
 }
 
-static struct ls_call *check_unsent(lua_State *L) {
+struct ls_call *ls_http_check_unsent(lua_State *L) {
   struct ls_call *call = check(L);
   if (is_head_sent(call) && !call->gone)
     luaL_error(L, "the headers have been sent already");
@@ -107,17 +108,17 @@ static struct ls_call *check_unsent(lua_State *L) {
  * Raises for CR, LF, NUL and other control characters, for a name that is no token, and once the head has been sent.
  *   res:set("cache-control", "no-store"):set("x-id", 7) */
 static int l_set(lua_State *L) {
-  struct ls_call *call = check_unsent(L);
-  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
-  set_header(L, call, name, value);
+  struct ls_call *call = ls_http_check_unsent(L);
+  struct ls_slice name = ls_http_check_slice(L, 2), value = ls_http_check_slice(L, 3);
+  ls_http_set_header(L, call, name, value);
   lua_settop(L, 1);
   return 1;
 }
 
 /* res:add(name, value) -> res. As set, beside those of that name: for Set-Cookie. */
 static int l_add(lua_State *L) {
-  struct ls_call *call = check_unsent(L);
-  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
+  struct ls_call *call = ls_http_check_unsent(L);
+  struct ls_slice name = ls_http_check_slice(L, 2), value = ls_http_check_slice(L, 3);
   int status = ls_headers_add(&call->request->headers, name, value);
   if (status != 0)
     return raise_header(L, status, name);
@@ -127,8 +128,8 @@ static int l_add(lua_State *L) {
 
 /* res:remove(name) -> res. Removes all fields of that name. Raises once the head has been sent. */
 static int l_remove(lua_State *L) {
-  struct ls_call *call = check_unsent(L);
-  ls_headers_remove(&call->request->headers, check_slice(L, 2));
+  struct ls_call *call = ls_http_check_unsent(L);
+  ls_headers_remove(&call->request->headers, ls_http_check_slice(L, 2));
   lua_settop(L, 1);
   return 1;
 }
@@ -137,7 +138,7 @@ static int l_remove(lua_State *L) {
 static int l_get(lua_State *L) {
   struct ls_call *call = check(L);
   const struct ls_headers *headers = &call->request->headers;
-  struct ls_slice name = check_slice(L, 2);
+  struct ls_slice name = ls_http_check_slice(L, 2);
   luaL_Buffer buffer;
   luaL_buffinit(L, &buffer);
   bool found = false;
@@ -157,7 +158,7 @@ static int l_get(lua_State *L) {
 void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) {
   static const struct ls_slice name = {"content-type", 12};
   if (ls_headers_find(&call->request->headers, name, 0) < 0)
-    set_header(L, call, name, ls_slice_of(type));
+    ls_http_set_header(L, call, name, ls_slice_of(type));
 }
 
 /* res:trailer(name, value) -> res
@@ -168,7 +169,7 @@ void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) 
  *   res:trailer("content-digest", digest):finish() */
 static int l_trailer(lua_State *L) {
   struct ls_call *call = check(L);
-  struct ls_slice name = check_slice(L, 2), value = check_slice(L, 3);
+  struct ls_slice name = ls_http_check_slice(L, 2), value = ls_http_check_slice(L, 3);
   if (is_finished(call) && !call->gone)
     return luaL_error(L, "the response has been sent already");
   if (ls_field_name_is_valid(name) && !ls_field_may_trail(name))
@@ -182,7 +183,7 @@ static int l_trailer(lua_State *L) {
 
 /* ---- status ---- */
 
-static int check_status(lua_State *L, int index, int least) {
+int ls_http_check_status(lua_State *L, int index, int least) {
   int exact;
   lua_Integer status = lua_tointegerx(L, index, &exact);
   if (!exact || lua_type(L, index) != LUA_TNUMBER)
@@ -219,8 +220,8 @@ static int l_newindex(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "status") != 0)
     return luaL_error(L, "res.%s cannot be set; req.locals is the place for a request's own values", name);
-  int status = check_status(L, 3, 100);
-  check_unsent(L)->request->status = status;
+  int status = ls_http_check_status(L, 3, 100);
+  ls_http_check_unsent(L)->request->status = status;
   return 0;
 }
 
@@ -233,18 +234,18 @@ static int l_newindex(lua_State *L) {
  *   res:write_head(103, { link = "</style.css>; rel=preload" }) */
 static int l_write_head(lua_State *L) {
   struct ls_call *call = check(L);
-  int status = check_status(L, 2, 100);
+  int status = ls_http_check_status(L, 2, 100);
   if (!lua_isnoneornil(L, 3))
     luaL_checktype(L, 3, LUA_TTABLE);
   if (call->gone)
-    return push_closed(L);
+    return ls_http_push_closed(L);
   if (is_head_sent(call))
     return luaL_error(L, "the headers have been sent already");
   if (lua_istable(L, 3)) {
     lua_pushnil(L);
     while (lua_next(L, 3) != 0) {
       luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 3, "header names must be strings");
-      set_header(L, call, check_slice(L, -2), check_slice(L, -1));
+      ls_http_set_header(L, call, ls_http_check_slice(L, -2), ls_http_check_slice(L, -1));
       lua_pop(L, 1);
     }
   }
@@ -266,9 +267,23 @@ static int push_drained(lua_State *L, struct ls_op *op) {
 static const struct ls_op_type write_type = {
     .name = "res:write", .push = push_drained, .cancel = ls_wait_cancel, .free = ls_wait_free};
 
-static void check_no_feed(lua_State *L, const struct ls_call *call) {
+void ls_http_check_no_feed(lua_State *L, const struct ls_call *call) {
   if (call->feed != NULL)
     luaL_error(L, "res:send_file is sending the response");
+}
+
+int ls_http_await_write(lua_State *L, struct ls_call *call, struct ls_slice bytes, int callback_index) {
+  int status = ls_response_write(call->request, bytes.ptr, bytes.len);
+  bool misused = status < 0 && status != LS_ECLOSED;
+  if (misused || (status != 1 && !lua_isfunction(L, callback_index)))
+    return push_written(L, call, status, (int64_t)bytes.len);
+  struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type);
+  wait->status = status == 1 ? 0 : status;
+  if (status == 1)
+    ls_list_push(&call->waits, &wait->link);
+  else
+    ls_op_done(&wait->op);
+  return ls_op_await(L, &wait->op, callback_index);
 }
 
 /* res:write(chunk [, callback]) -> true; or nil, "closed", "ECLOSED"
@@ -279,28 +294,14 @@ static void check_no_feed(lua_State *L, const struct ls_call *call) {
 static int l_write(lua_State *L) {
   ls_op_check(L, 3, "res:write");
   struct ls_call *call = check(L);
-  struct ls_slice chunk = check_slice(L, 2);
+  struct ls_slice chunk = ls_http_check_slice(L, 2);
   if (call->gone)
-    return push_closed(L);
-  check_no_feed(L, call);
-  int status = ls_response_write(call->request, chunk.ptr, chunk.len);
-  bool misused = status < 0 && status != LS_ECLOSED;
-  if (misused || (status != 1 && !lua_isfunction(L, 3)))
-    return push_written(L, call, status, (int64_t)chunk.len);
-  struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_DRAIN, &write_type);
-  wait->status = status == 1 ? 0 : status;
-  if (status == 1)
-    ls_list_push(&call->waits, &wait->link);
-  else
-    ls_op_done(&wait->op);
-  return ls_op_await(L, &wait->op, 3);
+    return ls_http_push_closed(L);
+  ls_http_check_no_feed(L, call);
+  return ls_http_await_write(L, call, chunk, 3);
 }
 
-/* ---- the whole answer ---- */
-
-static int answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
-  return finish(L, call, ls_response_send(call->request, body));
-}
+/* ---- the end ---- */
 
 /* res:finish([chunk]) -> true; or nil, "closed", "ECLOSED"
  * The end of the response, after a last piece; without res:write before, the whole answer. Raises when it was complete
@@ -308,106 +309,16 @@ static int answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
 static int l_finish(lua_State *L) {
   struct ls_call *call = check(L);
   bool has_chunk = !lua_isnoneornil(L, 2);
-  struct ls_slice chunk = has_chunk ? check_slice(L, 2) : ls_slice("", 0);
+  struct ls_slice chunk = has_chunk ? ls_http_check_slice(L, 2) : ls_slice("", 0);
   if (call->gone)
-    return push_closed(L);
-  check_no_feed(L, call);
+    return ls_http_push_closed(L);
+  ls_http_check_no_feed(L, call);
   if (has_chunk && !is_head_sent(call))
-    return answer(L, call, chunk);
+    return ls_http_answer(L, call, chunk);
   int status = has_chunk ? ls_response_write(call->request, chunk.ptr, chunk.len) : 0;
   if (status < 0)
     return push_written(L, call, status, (int64_t)chunk.len);
-  return finish(L, call, ls_response_finish(call->request));
-}
-
-/* (body) or (status, body): takes the status and leaves the body at index 2. */
-static void take_status(lua_State *L, struct ls_call *call, const char *name) {
-  int count = lua_gettop(L) - 1;
-  if (count <= 1) {
-    lua_settop(L, 2);
-    return;
-  }
-  if (count > 2 || !lua_isinteger(L, 2))
-    luaL_error(L,
-               "res:%s takes a body, or a status (an integer) and a body, not (%s, %s%s): did a call that returns "
-               "several values, such as nil and a message, stand there? Parentheses around it keep the first",
-               name, luaL_typename(L, 2), luaL_typename(L, 3), count > 2 ? ", ..." : "");
-  int status = check_status(L, 2, 200);
-  if (!is_head_sent(call))
-    call->request->status = status;
-  lua_remove(L, 2);
-}
-
-static void check_unanswered(lua_State *L, struct ls_call *call) {
-  if (is_finished(call))
-    luaL_error(L, "the response has been sent already");
-  if (is_head_sent(call))
-    luaL_error(L, "the response has been begun already: go on with res:write and res:finish");
-}
-
-/* res:send([status,] body) -> true; or nil, "closed", "ECLOSED"
- * The whole answer: a string or number, or nil for no body. Content-Type is text/plain; charset=utf-8 unless set.
- * Raises
- * for more values than that (a call that returned nil, message stood there), for a table, and when the response has
- * been
- * begun or sent already.
- *   res:send(404, "no such page") */
-static int l_send(lua_State *L) {
-  struct ls_call *call = check(L);
-  take_status(L, call, "send");
-  int type = lua_type(L, 2);
-  if (type != LUA_TSTRING && type != LUA_TNUMBER && type != LUA_TNIL)
-    return luaL_error(L, "res:send takes a string, not a %s%s", luaL_typename(L, 2),
-                      type == LUA_TTABLE ? "; for tables there is res:json" : "");
-  if (call->gone)
-    return push_closed(L);
-  check_unanswered(L, call);
-  struct ls_slice body = type == LUA_TNIL ? ls_slice("", 0) : check_slice(L, 2);
-  if (body.len > 0)
-    ls_http_default_type(L, call, "text/plain; charset=utf-8");
-  return answer(L, call, body);
-}
-
-/* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
- * The whole answer, encoded by json.encode. Raises what cannot be encoded; and as send.
- *   res:json(201, { id = 7 }) */
-static int l_json(lua_State *L) {
-  struct ls_call *call = check(L);
-  if (lua_gettop(L) == 1)
-    return luaL_error(L, "res:json needs a value");
-  take_status(L, call, "json");
-  if (call->gone)
-    return push_closed(L);
-  check_unanswered(L, call);
-  ls_http_push_json(L, call->module, true);
-  lua_pushvalue(L, 2);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-    return lua_isstring(L, 3) ? luaL_error(L, "res:json: %s", lua_tostring(L, 3)) : lua_error(L);
-  call = check(L); /* metamethods have run: the request may have ended */
-  ls_http_default_type(L, call, "application/json");
-  return answer(L, call, check_slice(L, 3));
-}
-
-/* res:redirect([status,] url) -> true; or nil, "closed", "ECLOSED"
- * The whole answer: Location and no body. status: 300 to 399, 302 unless given. The url is sent as it is. Raises for
- * control characters in it; and as send. */
-static int l_redirect(lua_State *L) {
-  struct ls_call *call = check(L);
-  int status = 302;
-  if (lua_gettop(L) > 2) {
-    if (!lua_isinteger(L, 2))
-      return luaL_error(L, "res:redirect takes a URL, or a status (an integer) and a URL");
-    status = check_status(L, 2, 300);
-    luaL_argcheck(L, status < 400, 2, "a redirection has a status from 300 to 399");
-    lua_remove(L, 2);
-  }
-  struct ls_slice url = check_slice(L, 2);
-  if (call->gone)
-    return push_closed(L);
-  check_unanswered(L, call);
-  set_header(L, call, ls_slice_of("location"), url);
-  call->request->status = status;
-  return answer(L, call, ls_slice("", 0));
+  return ls_http_finish(L, call, ls_response_finish(call->request));
 }
 
 /* ---- later ---- */
@@ -458,9 +369,14 @@ int ls_http_make_response_type(lua_State *L) {
       LS_HTTP_METHOD("write_head", l_write_head),
       LS_HTTP_METHOD("write", l_write),
       LS_HTTP_METHOD("finish", l_finish),
-      LS_HTTP_METHOD("send", l_send),
-      LS_HTTP_METHOD("json", l_json),
-      LS_HTTP_METHOD("redirect", l_redirect),
+      LS_HTTP_METHOD("send", ls_http_l_send),
+      LS_HTTP_METHOD("html", ls_http_l_html),
+      LS_HTTP_METHOD("json", ls_http_l_json_answer),
+      LS_HTTP_METHOD("problem", ls_http_l_problem),
+      LS_HTTP_METHOD("redirect", ls_http_l_redirect),
+      LS_HTTP_METHOD("redirect_local", ls_http_l_redirect_local),
+      LS_HTTP_METHOD("attachment", ls_http_l_attachment),
+      LS_HTTP_METHOD("events", ls_http_l_events),
       LS_HTTP_METHOD("send_file", ls_http_l_send_file),
       LS_HTTP_METHOD("precondition", ls_http_l_precondition),
       LS_HTTP_METHOD("later", l_later),

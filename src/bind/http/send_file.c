@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "bind/http/answer.h"
 #include "bind/http/file_answer.h"
-#include "http/disposition.h"
+#include "bind/http/response.h"
 #include "http/negotiate.h"
 #include "http/parser.h"
 #include "script/options.h"
@@ -90,15 +91,12 @@ static void read_cache_control(lua_State *L, struct draft *draft) {
 
 /* Leaves the value's memory on the stack. */
 static void read_attachment(lua_State *L, struct draft *draft) {
-  const char *name, *slash = strrchr(draft->options.path, '/');
+  const char *name;
   if (!read_switch(L, "attachment", false, &name))
     return;
   if (name == NULL)
-    name = slash != NULL ? slash + 1 : draft->options.path;
-  size_t len = strlen(name);
-  char *value = lua_newuserdatauv(L, ls_disposition_max(len) + 1, 0);
-  value[ls_disposition_format(ls_slice(name, len), value)] = '\0';
-  draft->options.disposition = value;
+    name = draft->options.path;
+  draft->options.disposition = ls_http_push_disposition(L, ls_slice_of(name));
 }
 
 static void read_options(lua_State *L, int index, struct draft *draft) {

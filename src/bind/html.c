@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* html: require "luaserve.core.html": what luaserve.template is made of where it has to be fast: a buffer, and functions
+ * that write to it. What a template prints goes there at once, escaped on the way, and becomes one string in the end. */
+#include "http/html.h"
+
+#include <lauxlib.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind/modules.h"
+
+enum { BUFFER_MIN = 1024, BUFFER_KEPT = 256 * 1024 };
+
+/* A text that is HTML already: a table with this metatable and the text at 1. */
+static const char raw_type[] = "luaserve.template.raw";
+
+/* Its address marks buffers. */
+static const char buffer_mark = 'b';
+
+/* Memory of Lua's allocator, so that it counts. */
+struct buffer {
+  const char *mark;
+  char *bytes;
+  size_t len, cap;
+};
+
+static struct buffer *check_buffer(lua_State *L, int index) {
+  struct buffer *buffer = lua_touserdata(L, index);
+  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *buffer || buffer->mark != &buffer_mark)
+    luaL_typeerror(L, index, "buffer");
+  return buffer;
+}
+
+static void resize(lua_State *L, struct buffer *buffer, size_t cap) {
+  void *ud;
+  lua_Alloc allocate = lua_getallocf(L, &ud);
+  char *bytes = allocate(ud, buffer->bytes, buffer->cap, cap);
+  if (bytes == NULL && cap != 0)
+    luaL_error(L, "not enough memory");
+  buffer->bytes = bytes;
+  buffer->cap = cap;
+}
+
+static void make_room(lua_State *L, struct buffer *buffer, size_t more) {
+  if (more > SIZE_MAX / 2 - buffer->len)
+    luaL_error(L, "not enough memory");
+  size_t cap = buffer->cap < BUFFER_MIN ? BUFFER_MIN : buffer->cap;
+  while (cap - buffer->len < more)
+    cap *= 2;
+  resize(L, buffer, cap);
+}
+
+static inline void append(lua_State *L, struct buffer *buffer, struct ls_slice bytes) {
+  if (bytes.len == 0)
+    return;
+  if (buffer->cap - buffer->len < bytes.len)
+    make_room(L, buffer, bytes.len);
+  memcpy(buffer->bytes + buffer->len, bytes.ptr, bytes.len);
+  buffer->len += bytes.len;
+}
+
+static void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  for (;;) {
+    size_t plain = ls_html_plain_length(text);
+    append(L, buffer, ls_slice(text.ptr, plain));
+    if (plain == text.len)
+      return;
+    append(L, buffer, ls_html_entity(text.ptr[plain]));
+    text = ls_slice(text.ptr + plain + 1, text.len - plain - 1);
+  }
+}
+
+/* ---- values ---- */
+
+static void append_integer(lua_State *L, struct buffer *buffer, lua_Integer value) {
+  char room[24], *p = room + sizeof room;
+  lua_Unsigned rest = value < 0 ? 0u - (lua_Unsigned)value : (lua_Unsigned)value;
+  do
+    *--p = (char)('0' + rest % 10);
+  while ((rest /= 10) != 0);
+  if (value < 0)
+    *--p = '-';
+  append(L, buffer, ls_slice(p, (size_t)(room + sizeof room - p)));
+}
+
+/* A text that is HTML already is at the top then, else the stack is as before. */
+static bool push_raw(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index))
+    return false;
+  luaL_getmetatable(L, raw_type);
+  bool is_raw = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  if (is_raw)
+    lua_rawgeti(L, index, 1);
+  return is_raw;
+}
+
+/* Whether the value at index can be printed. */
+static bool append_object(lua_State *L, struct buffer *buffer, int index, bool escape) {
+  size_t len;
+  bool is_raw = push_raw(L, index);
+  if (!is_raw) {
+    if (luaL_getmetafield(L, index, "__tostring") == LUA_TNIL)
+      return false;
+    lua_pop(L, 1);
+    luaL_tolstring(L, index, NULL);
+  }
+  const char *text = lua_tolstring(L, -1, &len);
+  if (text != NULL && escape && !is_raw)
+    append_escaped(L, buffer, ls_slice(text, len));
+  else if (text != NULL)
+    append(L, buffer, ls_slice(text, len));
+  lua_pop(L, 1);
+  return true;
+}
+
+static bool append_value(lua_State *L, struct buffer *buffer, int index, bool escape) {
+  size_t len;
+  const char *text;
+  switch (lua_type(L, index)) {
+  case LUA_TSTRING:
+    text = lua_tolstring(L, index, &len);
+    if (escape)
+      append_escaped(L, buffer, ls_slice(text, len));
+    else
+      append(L, buffer, ls_slice(text, len));
+    return true;
+  case LUA_TNUMBER:
+    if (lua_isinteger(L, index)) {
+      append_integer(L, buffer, lua_tointeger(L, index));
+      return true;
+    }
+    text = lua_tolstring(L, index, &len);
+    append(L, buffer, ls_slice(text, len));
+    return true;
+  case LUA_TBOOLEAN:
+    append(L, buffer, ls_slice_of(lua_toboolean(L, index) ? "true" : "false"));
+    return true;
+  case LUA_TTABLE:
+  case LUA_TUSERDATA:
+    return append_object(L, buffer, index, escape);
+  default:
+    return false;
+  }
+}
+
+/* Says which expression, and where it is in the template; these are in pairs in upvalue 1. */
+static int raise_unprintable(lua_State *L, int index, lua_Integer number) {
+  lua_Debug where;
+  lua_rawgeti(L, lua_upvalueindex(1), 2 * number - 1);
+  lua_rawgeti(L, lua_upvalueindex(1), 2 * number);
+  if (!lua_getstack(L, 1, &where) || !lua_getinfo(L, "S", &where))
+    return luaL_error(L, "%s cannot be printed", lua_tostring(L, -2));
+  bool is_nil = lua_isnil(L, index);
+  lua_pushfstring(L, "%s:%d: {{ %s }} is %s%s", where.short_src, (int)lua_tointeger(L, -1), lua_tostring(L, -2),
+                  is_nil ? "" : "a ", luaL_typename(L, index));
+  return lua_error(L);
+}
+
+/* write(buffer, number, literal, value, literal, ...): appends literals as they are, and values escaped where upvalue 2 is
+ * true. number: of the first value among the template's expressions. Raises for a value that is nil, or a table and so on
+ * that says nothing of how it looks as a string. */
+static int l_write(lua_State *L) {
+  struct buffer *buffer = check_buffer(L, 1);
+  bool escape = lua_toboolean(L, lua_upvalueindex(2));
+  int top = lua_gettop(L);
+  for (int i = 3; i <= top; i++) {
+    if (i % 2 == 0) {
+      if (!append_value(L, buffer, i, escape))
+        return raise_unprintable(L, i, lua_tointeger(L, 2) + i / 2 - 2);
+      continue;
+    }
+    size_t len;
+    const char *text = lua_tolstring(L, i, &len);
+    if (text != NULL)
+      append(L, buffer, ls_slice(text, len));
+  }
+  return 0;
+}
+
+/* html.writer(expressions, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
+static int l_writer(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_pushcclosure(L, l_write, 2);
+  return 1;
+}
+
+/* ---- buffers ---- */
+
+static int l_gc(lua_State *L) {
+  struct buffer *buffer = lua_touserdata(L, 1);
+  buffer->len = 0;
+  resize(L, buffer, 0);
+  return 0;
+}
+
+/* html.buffer() -> buffer */
+static int l_buffer(lua_State *L) {
+  struct buffer *buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
+  *buffer = (struct buffer){.mark = &buffer_mark};
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  return 1;
+}
+
+/* html.length(buffer) -> integer */
+static int l_length(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_buffer(L, 1)->len);
+  return 1;
+}
+
+/* html.append(buffer, text): as it is */
+static int l_append(lua_State *L) {
+  struct buffer *buffer = check_buffer(L, 1);
+  size_t len;
+  const char *text = luaL_checklstring(L, 2, &len);
+  append(L, buffer, ls_slice(text, len));
+  return 0;
+}
+
+/* html.take(buffer [, from]) -> string: what is in it, without the first from bytes; these stay */
+static int l_take(lua_State *L) {
+  struct buffer *buffer = check_buffer(L, 1);
+  lua_Integer from = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, from >= 0 && (size_t)from <= buffer->len, 2, "the buffer has less");
+  size_t rest = buffer->len - (size_t)from;
+  lua_pushlstring(L, rest == 0 ? "" : buffer->bytes + from, rest);
+  buffer->len = (size_t)from;
+  if (from == 0 && buffer->cap > BUFFER_KEPT)
+    resize(L, buffer, 0);
+  return 1;
+}
+
+/* ---- single values ---- */
+
+/* html.escape(text) -> string: with entities for & < > " and '; the same string where there is none of them */
+static int l_escape(lua_State *L) {
+  size_t len;
+  const char *text = luaL_checklstring(L, 1, &len);
+  size_t plain = ls_html_plain_length(ls_slice(text, len));
+  lua_settop(L, 1);
+  if (plain == len)
+    return 1;
+  luaL_Buffer buffer;
+  luaL_buffinitsize(L, &buffer, len + len / 8 + 16);
+  for (struct ls_slice rest = ls_slice(text, len); rest.len != 0;) {
+    plain = ls_html_plain_length(rest);
+    luaL_addlstring(&buffer, rest.ptr, plain);
+    rest = ls_slice(rest.ptr + plain, rest.len - plain);
+    if (rest.len == 0)
+      break;
+    struct ls_slice entity = ls_html_entity(*rest.ptr);
+    luaL_addlstring(&buffer, entity.ptr, entity.len);
+    rest = ls_slice(rest.ptr + 1, rest.len - 1);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+/* html.raw(text) -> a value that templates print as it is */
+static int l_raw(lua_State *L) {
+  if (push_raw(L, 1)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  luaL_checkstring(L, 1);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  luaL_setmetatable(L, raw_type);
+  return 1;
+}
+
+/* html.url(value) -> the value; "about:invalid" for a string that would run as a script when it is followed */
+static int l_url(lua_State *L) {
+  lua_settop(L, 1);
+  size_t len;
+  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &len) : NULL;
+  if (text != NULL && !ls_html_url_is_safe(ls_slice(text, len)))
+    lua_pushliteral(L, "about:invalid");
+  return 1;
+}
+
+/* tostring(raw) -> its text */
+static int l_raw_tostring(lua_State *L) {
+  lua_rawgeti(L, 1, 1);
+  return 1;
+}
+
+int luaopen_luaserve_core_html(lua_State *L) {
+  static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length}, {"raw", l_raw},
+                                       {"take", l_take},     {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
+  luaL_newmetatable(L, raw_type);
+  lua_pushcfunction(L, l_raw_tostring);
+  lua_setfield(L, -2, "__tostring");
+  luaL_newlib(L, functions);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcclosure(L, l_buffer, 1);
+  lua_setfield(L, -2, "buffer");
+  return 1;
+}
