@@ -35,8 +35,8 @@ describe("the command line", function()
         assert.is_true(#line - 1 <= 80, line)
       end
       assert.is_true(lines <= 24)
-      local names = "port host listen grace globals slow-limit cpu-limit hang-limit request-memory memory-limit trace " ..
-        "pool-threads execute version help"
+      local names = "port host listen grace globals slow-limit cpu-limit hang-limit request-memory memory-limit " ..
+        "trace pool-threads execute version help"
       for option_name in names:gmatch("%S+") do
         assert.is_truthy(result.out:find("--" .. option_name, 1, true), option_name)
       end

@@ -11,7 +11,7 @@
 
 struct ls_collector {
   uint64_t cycles;        /* completed, full collections among them */
-  uint64_t full;          /* full collections: asked for by collectgarbage() or ls_collector_run */
+  uint64_t full;          /* full collections: collectgarbage()'s, and ls_collector_run's */
   uint64_t full_ns_total; /* that they took */
   uint64_t full_ns_max;
 };

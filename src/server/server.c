@@ -86,15 +86,19 @@ unsigned ls_server_connections(const struct ls_server *server) {
   return server->connection_count;
 }
 
+static __attribute__((noinline)) void refresh_date(struct ls_server *server) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec != server->date.second)
+    ls_date_cache_refresh(&server->date, now.tv_sec);
+}
+
 void ls_server_refresh_date(struct ls_server *server) {
   uint64_t turn = server->loop->turn_since;
   if (turn != 0 && turn == server->date_turn)
     return;
   server->date_turn = turn;
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  if (now.tv_sec != server->date.second)
-    ls_date_cache_refresh(&server->date, now.tv_sec);
+  refresh_date(server);
 }
 
 /* ---- listening ---- */
