@@ -50,11 +50,9 @@ end
 --- Answers the request with the error: as problem details (RFC 9457) for a client that prefers JSON, else as text.
 function http_error.answer(err, req, res)
   for name, value in pairs(err.headers or {}) do res:set(name, value) end
-  if not prefers_json(req) then
-    res:set("content-type", "text/plain; charset=utf-8")
-    return res:send(err.status, (err.message or core.reason(err.status)) .. "\n")
-  end
-  return res:problem(err.status, err.message, err.fields)
+  if prefers_json(req) then return res:problem(err.status, err.message, err.fields) end
+  res:set("content-type", "text/plain; charset=utf-8")
+  return res:send(err.status, (err.message or core.reason(err.status)) .. "\n")
 end
 
 return http_error
