@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "loop/loop.h"
+#include "script/bounded.h"
 #include "script/op.h"
 #include "script/runtime.h"
 #include "script/task.h"
@@ -104,6 +105,7 @@ static void warn_on(void *ud, const char *message, int to_continue) {
 }
 
 void ls_library_open(lua_State *L) {
+  ls_bounded_open(L);
   lua_getglobal(L, "os");
   lua_pushcfunction(L, l_exit);
   lua_setfield(L, -2, "exit");
