@@ -94,13 +94,14 @@ struct ls_exchange {
 
   struct ls_buf out; /* response bytes waiting for the exchanges before this one */
   enum ls_response_state response_state;
-  uint8_t response_framing; /* response.c's */
-  bool close_after;         /* this response is the connection's last */
-  bool wants_drain;         /* a write said wait: on_drain is due */
-  uint64_t response_length; /* body bytes promised by Content-Length */
-  uint64_t response_left;   /* of them, still owed */
-  uint64_t response_bytes;  /* of the response so far, head and body, as they go to the client */
-  int status;               /* sent; 0: none yet */
+  uint8_t response_framing;     /* response.c's */
+  bool close_after;             /* this response is the connection's last */
+  bool wants_drain;             /* a write said wait: on_drain is due */
+  uint64_t response_length;     /* body bytes promised by Content-Length */
+  uint64_t response_left;       /* of them, still owed */
+  uint64_t response_bytes;      /* of the response so far, head and body, as they go to the client */
+  uint64_t response_head_bytes; /* of them, the head */
+  int status;                   /* sent; 0: none yet */
 };
 
 struct ls_conn {

@@ -212,6 +212,7 @@ int ls_exchange_respond(struct ls_exchange *exchange, int status, const struct l
   plan_connection(exchange, &head);
   if (append_head(exchange, &head) != 0)
     return lost(exchange);
+  exchange->response_head_bytes = exchange->response_bytes;
   exchange->response_state = LS_RESPONSE_STREAMING;
   exchange->status = status;
   return 0;
@@ -348,7 +349,8 @@ bool ls_exchange_withdraw(struct ls_exchange *exchange) {
   out->len -= (size_t)exchange->response_bytes;
   if (!first)
     conn->waiting -= exchange->response_bytes;
-  exchange->response_bytes = exchange->response_length = exchange->response_left = 0;
+  exchange->response_bytes = exchange->response_head_bytes = 0;
+  exchange->response_length = exchange->response_left = 0;
   exchange->response_state = LS_RESPONSE_NONE;
   exchange->wants_drain = false;
   exchange->status = 0;

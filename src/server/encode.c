@@ -24,6 +24,7 @@ struct ls_encode {
   struct ls_encode *next;     /* in the pool */
   struct ls_encoder *encoder;
   enum ls_coding coding;
+  int level; /* of the encoder, which keeps it */
   struct ls_work work;
   bool working;              /* input, output and encoder are the job's */
   bool finished;             /* by the handler */
@@ -40,7 +41,15 @@ void ls_encode_options_init(struct ls_encode_options *options) {
   *options = (struct ls_encode_options){.min_size = 1024, .level = 4, .quality = 3};
 }
 
+const struct ls_encode_options *ls_encode_options_of(const struct ls_request *request) {
+  return request->has_own_encode ? &request->own_encode : &request->server->options.encode;
+}
+
 /* ---- memory ---- */
+
+static int level_of(const struct ls_encode_options *options, enum ls_coding coding) {
+  return coding == LS_CODING_BROTLI ? options->quality : options->level;
+}
 
 static void free_encode(struct ls_encode *encode) {
   ls_encoder_free(encode->encoder);
@@ -66,8 +75,11 @@ static void clear_buf(struct ls_buf *buf) {
   ls_buf_clear(buf);
 }
 
-static void give(struct ls_encode_pool *pool, struct ls_encode *encode) {
-  if (pool->idle_count[encode->coding] >= POOLED_MAX || ls_encoder_reset(encode->encoder) != 0) {
+/* Only what works as hard as the server does by default is worth keeping. */
+static void give(struct ls_server *server, struct ls_encode *encode) {
+  struct ls_encode_pool *pool = &server->encodes;
+  if (encode->level != level_of(&server->options.encode, encode->coding) ||
+      pool->idle_count[encode->coding] >= POOLED_MAX || ls_encoder_reset(encode->encoder) != 0) {
     free_encode(encode);
     return;
   }
@@ -79,23 +91,24 @@ static void give(struct ls_encode_pool *pool, struct ls_encode *encode) {
   pool->idle_count[encode->coding]++;
 }
 
-static struct ls_encode *new_encode(const struct ls_encode_options *options, enum ls_coding coding) {
+static struct ls_encode *new_encode(enum ls_coding coding, int level) {
   struct ls_encode *encode = calloc(1, sizeof *encode);
   if (encode == NULL)
     return NULL;
   encode->coding = coding;
-  encode->encoder = ls_encoder_new(coding, coding == LS_CODING_BROTLI ? options->quality : options->level);
+  encode->level = level;
+  encode->encoder = ls_encoder_new(coding, level);
   if (encode->encoder != NULL)
     return encode;
   free(encode);
   return NULL;
 }
 
-static struct ls_encode *take(struct ls_server *server, enum ls_coding coding) {
+static struct ls_encode *take(struct ls_server *server, enum ls_coding coding, int level) {
   struct ls_encode_pool *pool = &server->encodes;
   struct ls_encode *encode = pool->idle[coding];
-  if (encode == NULL)
-    return new_encode(&server->options.encode, coding);
+  if (encode == NULL || encode->level != level)
+    return new_encode(coding, level);
   pool->idle[coding] = encode->next;
   pool->idle_count[coding]--;
   encode->finished = encode->wants_drain = false;
@@ -131,7 +144,7 @@ static bool has_content(int status) {
 /* Whether the content might be coded, for a client that wants it. */
 static bool is_eligible(const struct ls_request *request, int64_t length) {
   const struct ls_headers *headers = &request->headers;
-  if (!has_content(request->status) || (length >= 0 && length < (int64_t)request->server->options.encode.min_size))
+  if (!has_content(request->status) || (length >= 0 && length < (int64_t)ls_encode_options_of(request)->min_size))
     return false;
   return ls_media_is_compressible(value_of(headers, "content-type")) &&
          value_of(headers, "content-encoding").ptr == NULL && value_of(headers, "content-range").ptr == NULL &&
@@ -169,7 +182,7 @@ static int set_fields(struct ls_headers *headers, enum ls_coding coding) {
 }
 
 bool ls_encode_choose(struct ls_request *request, int64_t length) {
-  const struct ls_encode_options *options = &request->server->options.encode;
+  const struct ls_encode_options *options = ls_encode_options_of(request);
   const struct ls_head *head = &request->exchange.head;
   if (!is_eligible(request, length) || add_vary(&request->headers) != 0 || head->minor == 0)
     return false; /* HTTP/1.0 has no chunks: the end could not be told from a broken connection */
@@ -178,11 +191,11 @@ bool ls_encode_choose(struct ls_request *request, int64_t length) {
     return false;
   if (head->method == HTTP_HEAD)
     return set_fields(&request->headers, coding) == 0;
-  struct ls_encode *encode = take(request->server, coding);
+  struct ls_encode *encode = take(request->server, coding, level_of(options, coding));
   if (encode == NULL)
     return false;
   if (set_fields(&request->headers, coding) != 0) {
-    give(&request->server->encodes, encode);
+    give(request->server, encode);
     return false;
   }
   encode->request = request;
@@ -341,5 +354,5 @@ void ls_encode_drop(struct ls_request *request) {
     return;
   }
   encode->working = false;
-  give(&request->server->encodes, encode);
+  give(request->server, encode);
 }

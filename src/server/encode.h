@@ -31,6 +31,9 @@ struct ls_encode_options {
 /* The defaults, with count 0. */
 void ls_encode_options_init(struct ls_encode_options *options);
 
+/* Those of the response: its own, or the server's. */
+const struct ls_encode_options *ls_encode_options_of(const struct ls_request *request);
+
 /* What waits to be used again; a server's. Zeroed memory is empty. */
 struct ls_encode_pool {
   struct ls_encode *idle[LS_CODINGS]; /* linked */

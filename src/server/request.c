@@ -41,6 +41,7 @@ static void recycle(struct ls_request *request) {
   ls_headers_clear(&request->headers);
   ls_headers_clear(&request->trailers);
   request->status = 200;
+  request->has_own_encode = false;
   request->user = NULL;
   request->on_head = NULL;
   request->origin.peer_known = request->origin.proxied = request->origin.tls = request->origin.read = false;

@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "http/conn.h"
 #include "http/headers.h"
+#include "server/encode.h"
 #include "server/origin.h"
 
 struct ls_decode;
@@ -30,6 +31,9 @@ struct ls_request {
   struct ls_encode *encode;   /* the content coding of the response; NULL: none */
   int status;                 /* of the response, before it is sent; 200 */
   void *user;                 /* the handler's */
+  /* Where has_own_encode is set: for this response instead of the server's. */
+  struct ls_encode_options own_encode;
+  bool has_own_encode;
   /* The handler's: the head of the response is about to be sent, its fields can still change. NULL: it need not know. */
   void (*on_head)(struct ls_request *request);
   struct ls_origin origin; /* of the client; see there */

@@ -13,7 +13,7 @@ static int closed_code(const struct ls_request *request) {
 
 /* Whether the content coding of the response may still be chosen. */
 static bool may_code(const struct ls_request *request) {
-  return request->server->options.encode.count != 0 && !ls_response_is_begun(request);
+  return ls_encode_options_of(request)->count != 0 && !ls_response_is_begun(request);
 }
 
 static inline int respond(struct ls_request *request, int64_t length) {

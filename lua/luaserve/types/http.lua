@@ -208,11 +208,16 @@ function request:accepts_language(...) end
 ---@return string?
 function request:accepts_encoding(...) end
 
+---Calls fn when all is over: the response is complete or the client has left, and the handler has ended.
+---@param fn fun()
+function request:on_end(fn) end
+
 ---The answer.
 ---@class luaserve.response
 ---@field status integer 200 at first; can be set
 ---@field headers_sent boolean
 ---@field finished boolean
+---@field bytes_written integer of the body so far, as they go to the client
 local response = {}
 
 ---Sets a header field, in place of all of that name.
@@ -379,6 +384,16 @@ function response:set_cookie(name, value, attributes) end
 ---@param attributes? luaserve.cookie.attributes
 ---@return luaserve.response
 function response:clear_cookie(name, attributes) end
+
+---Whether and how this response is coded, whatever the server's option says.
+---@param how boolean|luaserve.http.compress
+---@return luaserve.response
+function response:compress(how) end
+
+---Calls fn just before the head is made, with the body where it is given as a whole; the last one first.
+---@param fn fun(body?: string)
+---@return luaserve.response
+function response:on_head(fn) end
 
 ---The answer comes after the handler has ended.
 ---@return luaserve.response

@@ -42,6 +42,26 @@ static void check_unanswered(lua_State *L, struct ls_call *call) {
     luaL_error(L, "the response has been begun already: go on with res:write and res:finish");
 }
 
+static int answer_body(lua_State *L, struct ls_call *call) {
+  return ls_http_answer(L, call, lua_isnil(L, -1) ? ls_slice("", 0) : ls_http_check_slice(L, -1));
+}
+
+/* The functions of res:on_head have run, and may have answered. */
+static int l_answer_body(lua_State *L) {
+  struct ls_call *call = check(L);
+  if (call->gone)
+    return ls_http_push_closed(L);
+  check_unanswered(L, call);
+  return answer_body(L, call);
+}
+
+/* The whole answer, whose body, a string or nil, is on top. */
+static int send_body(lua_State *L, struct ls_call *call) {
+  if (ls_call_has_head_functions(call))
+    return ls_http_before_head(L, lua_gettop(L), l_answer_body);
+  return answer_body(L, call);
+}
+
 /* ---- text ---- */
 
 static int send_text(lua_State *L, const char *name, const char *content_type) {
@@ -54,10 +74,9 @@ static int send_text(lua_State *L, const char *name, const char *content_type) {
   if (call->gone)
     return ls_http_push_closed(L);
   check_unanswered(L, call);
-  struct ls_slice body = type == LUA_TNIL ? ls_slice("", 0) : ls_http_check_slice(L, 2);
-  if (body.len > 0)
+  if (type != LUA_TNIL && ls_http_check_slice(L, 2).len > 0)
     ls_http_default_type(L, call, content_type);
-  return ls_http_answer(L, call, body);
+  return send_body(L, call);
 }
 
 /* res:send([status,] body) -> true; or nil, "closed", "ECLOSED"
@@ -103,7 +122,7 @@ int ls_http_l_json_answer(lua_State *L) {
   encode_json(L, call, "json");
   call = check(L); /* metamethods have run: the request may have ended */
   ls_http_default_type(L, call, "application/json");
-  return ls_http_answer(L, call, ls_http_check_slice(L, -1));
+  return send_body(L, call);
 }
 
 /* The fields at index 4, if there are any, with what the others say. */
@@ -148,7 +167,7 @@ int ls_http_l_problem(lua_State *L) {
   call = check(L);
   call->request->status = status;
   ls_http_set_header(L, call, ls_slice_of("content-type"), ls_slice_of("application/problem+json"));
-  return ls_http_answer(L, call, ls_http_check_slice(L, -1));
+  return send_body(L, call);
 }
 
 /* ---- elsewhere ---- */
@@ -172,7 +191,8 @@ static int redirect(lua_State *L, struct ls_call *call, int status, struct ls_sl
   check_unanswered(L, call);
   ls_http_set_header(L, call, ls_slice_of("location"), url);
   call->request->status = status;
-  return ls_http_answer(L, call, ls_slice("", 0));
+  lua_pushnil(L);
+  return send_body(L, call);
 }
 
 /* res:redirect([status,] url) -> true; or nil, "closed", "ECLOSED"

@@ -85,6 +85,7 @@ static void end(struct ls_call *call) {
   forget_route(call);
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
   request->user = NULL;
+  ls_call_drop_hooks(call);
   ls_request_release(request);
   wake_all(call, LS_ECLOSED);
   wake_feed(call);
@@ -174,7 +175,8 @@ void ls_call_settle(struct ls_call *call) {
     else if (!call->gone)
       answer_nobody_gave(call);
   }
-  end(call);
+  if (!ls_call_run_end_functions(call))
+    end(call);
 }
 
 /* Everything the call started is asked to end; it settles when that has. */
@@ -320,6 +322,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->timer.unref = true;
   call->timer.program = true;
   call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
+  call->head_ref = call->end_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);
   return call;
@@ -525,40 +528,6 @@ void ls_call_on_finish(struct ls_call *call) {
 }
 
 /* ---- the client leaves ---- */
-
-/* Each function has a task of its own, so that one that raises or waits is not in the way of the next. */
-static int l_close_function(lua_State *L) {
-  struct ls_call *call = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->close_ref);
-  lua_rawgeti(L, 2, 1);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_rawgeti(L, 2, i + 1);
-    lua_rawseti(L, 2, i);
-  }
-  if (count > 1) {
-    ls_call_run_close_functions(call);
-  } else {
-    luaL_unref(L, LUA_REGISTRYINDEX, call->close_ref);
-    call->close_ref = LUA_NOREF;
-  }
-  call->module->rt->running->shield = 0;
-  lua_callk(L, 0, 0, 0, ls_task_return_nothing);
-  return 0;
-}
-
-/* Shielded until it has begun: a handler that fails because the client has left must not take these along. */
-void ls_call_run_close_functions(struct ls_call *call) {
-  if (call->close_ref == LUA_NOREF)
-    return;
-  struct ls_task *task = ls_task_take(call->module->rt, &call->scope, true);
-  if (task == NULL) {
-    log_call(call, LS_LOG_ERROR, "out of memory: the functions of req:on_close are not called");
-    return;
-  }
-  task->shield = 1;
-  ls_task_start_c(task, l_close_function, call, ls_task_end_logged);
-}
 
 void ls_call_on_gone(struct ls_call *call) {
   call->gone = true;

@@ -294,6 +294,8 @@ int ls_http_l_events(lua_State *L) {
   char room[RETRY_MAX], first[RETRY_MAX + 16];
   struct ls_slice retry = get_retry(L, room);
   int first_len = retry.ptr == NULL ? 0 : snprintf(first, sizeof first, "retry: %s\n\n", room);
+  if (ls_call_has_head_functions(call) && !call->gone)
+    return ls_http_before_head(L, 0, ls_http_l_events);
   push_handle(L, call);
   if (call->gone)
     return 1;

@@ -51,7 +51,9 @@ struct ls_file_answer {
   unsigned candidate, candidate_count;
   struct ls_file_source source;
   bool first_wanted; /* the job that opens does well to read the beginning too */
-  bool opened, working, begun, cancelled;
+  bool opened, decided, working, begun, cancelled;
+  struct ls_task *head_task; /* runs the functions of res:on_head; NULL: none does */
+  int head_error;            /* registry reference of what one of them raised */
   int status; /* what the operation ended with: source.failed says whether the file or the response failed */
 
   const char *etag;   /* what was decided and is to be set; NULL: none, or the handler has set it */

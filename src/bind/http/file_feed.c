@@ -183,8 +183,23 @@ static void go_on(struct ls_file_answer *answer) {
     end(answer, status == STEP_END ? 0 : status);
 }
 
+static void decide(struct ls_file_answer *answer) {
+  int status = answer->status != 0 ? answer->status : check(answer);
+  if (status == 0)
+    status = ls_file_answer_decide(answer);
+  answer->decided = true;
+  if (status == LS_FILE_CONTENT)
+    go_on(answer);
+  else
+    end(answer, status == LS_FILE_ANSWERED ? 0 : status);
+}
+
 static void run_ready(struct ls_ready *ready) {
-  go_on(ls_container_of(ready, struct ls_file_answer, ready));
+  struct ls_file_answer *answer = ls_container_of(ready, struct ls_file_answer, ready);
+  if (answer->decided)
+    go_on(answer);
+  else
+    decide(answer);
 }
 
 /* The connection may be in the middle of something: what follows happens in the drain. While a job runs nothing does. */
@@ -210,15 +225,29 @@ static bool next_candidate(struct ls_file_answer *answer) {
   return true;
 }
 
+/* The functions of res:on_head have run. An error is raised by who called res:send_file; a cancellation has its own ways. */
+static void on_head_end(struct ls_task *task, lua_State *L, int status) {
+  struct ls_file_answer *answer = task->data;
+  if (answer == NULL)
+    return;
+  answer->status = status == LUA_OK ? 0 : L == NULL ? -ENOMEM : LS_ECLOSED;
+  if (answer->status == LS_ECLOSED && !ls_task_is_cancellation(L, -1)) {
+    lua_pushvalue(L, -1);
+    answer->head_error = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  answer->head_task = NULL;
+  ls_loop_ready(loop_of(answer), &answer->ready);
+}
+
 static void on_open(struct ls_file_answer *answer) {
   answer->opened = true;
-  int status = check(answer);
-  if (status == 0)
-    status = ls_file_answer_decide(answer);
-  if (status == LS_FILE_CONTENT)
-    go_on(answer);
-  else
-    end(answer, status == LS_FILE_ANSWERED ? 0 : status);
+  if (check(answer) != 0 || !ls_call_has_head_functions(answer->call)) {
+    decide(answer);
+    return;
+  }
+  answer->head_task = ls_call_run_head_functions(answer->call, answer, on_head_end);
+  if (answer->head_task == NULL)
+    end(answer, -ENOMEM);
 }
 
 /* ---- on the pool ---- */
@@ -300,6 +329,10 @@ void ls_file_feed_start(struct ls_file_answer *answer) {
 bool ls_file_feed_cancel(struct ls_file_answer *answer) {
   answer->cancelled = true;
   detach(answer);
+  if (answer->head_task != NULL) {
+    answer->head_task->data = NULL;
+    ls_task_cancel(answer->head_task);
+  }
   if (!answer->working)
     return true;
   answer->working = !ls_work_cancel(&answer->work);

@@ -19,13 +19,13 @@
 #include "loop/timer.h"
 #include "script/op.h"
 #include "script/scope.h"
+#include "script/task.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "server/server.h"
 
 struct ls_call;
 struct ls_runtime;
-struct ls_task;
 
 /* The module's state: one userdata in the registry, made before anything that has a finalizer of this module, so that
  * its own runs last. */
@@ -68,6 +68,10 @@ void ls_http_server_settle(struct ls_http_server *server);
  * mistyped ones; what has been read by then is the server's. */
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server);
 
+/* The value on top, true, false or { min_size =, level =, quality =, encodings = }, over what encode has. what: who takes it,
+ * for errors. */
+void ls_http_read_compress(lua_State *L, const char *what, struct ls_encode_options *encode);
+
 /* Of these, trust_proxy, trust_fields and proxy_protocol. */
 void ls_http_read_trust(lua_State *L, int index, struct ls_server_options *options);
 
@@ -107,9 +111,10 @@ struct ls_call {
   struct ls_list waits;
   struct ls_wait wait; /* the first one needs no memory of its own */
   bool wait_used;
-  unsigned wait_count;  /* not freed yet: the call is not pooled before */
-  struct ls_feed *feed; /* who else sends raises meanwhile; NULL */
-  struct ls_buf body;   /* collected for req:body() */
+  unsigned wait_count;   /* not freed yet: the call is not pooled before */
+  struct ls_feed *feed;  /* who else sends raises meanwhile; NULL */
+  int head_ref, end_ref; /* tables of functions, like close_ref: see hooks.c */
+  struct ls_buf body;    /* collected for req:body() */
   enum ls_body_use body_use;
   int body_ref;      /* the whole body as a string */
   int close_ref;     /* a table of functions */
@@ -146,8 +151,23 @@ void ls_call_on_half_close(struct ls_call *call);
 /* The response may be complete now: ends the call if nothing else is left of it. The last thing done with it. */
 void ls_call_settle(struct ls_call *call);
 
-/* Runs the functions of req:on_close in a task of the call's scope. */
+/* Runs the functions of req:on_close in tasks of the call's scope. */
 void ls_call_run_close_functions(struct ls_call *call);
+
+/* The same of req:on_end. false: there are none, or no memory. */
+bool ls_call_run_end_functions(struct ls_call *call);
+
+/* Whether there are functions of res:on_head to be run before the head. */
+static inline bool ls_call_has_head_functions(const struct ls_call *call) {
+  return call->head_ref != LUA_NOREF && call->request->exchange.response_state == LS_RESPONSE_NONE;
+}
+
+/* Runs them where no Lua code runs that could: in a task of the call's scope, with data, which tells by on_end. NULL: out
+ * of memory. */
+struct ls_task *ls_call_run_head_functions(struct ls_call *call, void *data, ls_task_end on_end);
+
+/* Drops the functions of on_head and on_end that were not run. */
+void ls_call_drop_hooks(struct ls_call *call);
 
 /* Lua is going away: lets go of the request and of everything that waits. */
 void ls_call_forsake(struct ls_call *call);
@@ -247,6 +267,15 @@ int ls_http_l_json(lua_State *L);
 int ls_http_l_form(lua_State *L);
 int ls_http_l_chunks(lua_State *L);
 int ls_http_l_reject(lua_State *L);
+
+/* Methods of req and res that stand in hooks.c. */
+int ls_http_l_on_close(lua_State *L);
+int ls_http_l_on_end(lua_State *L);
+int ls_http_l_on_head(lua_State *L);
+
+/* The return statement of a method of res, at index 1, where ls_call_has_head_functions: runs them, with the value at
+ * body_index (0: nil), then go_on, which finds the stack as it is now but has to look at the call anew. */
+int ls_http_before_head(lua_State *L, int body_index, lua_CFunction go_on);
 
 /* Pushes luaserve.json's encode or decode. */
 void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode);

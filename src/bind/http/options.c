@@ -41,46 +41,45 @@ static void read_body_rules(lua_State *L, int index, struct ls_body_rules *rules
 }
 
 /* The table at the top: { "br", "gzip" }. */
-static void read_codings(lua_State *L, struct ls_encode_options *encode) {
+static void read_codings(lua_State *L, const char *what, struct ls_encode_options *encode) {
   lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
   if (count < 1 || count > LS_CODINGS - 1)
-    luaL_error(L, "create_server: 'encodings' of 'compress' must name one to three of 'br', 'gzip' and 'deflate'");
+    luaL_error(L, "%s: 'encodings' of 'compress' must name one to three of 'br', 'gzip' and 'deflate'", what);
   encode->count = 0;
   for (lua_Integer i = 1; i <= count; i++) {
     enum ls_coding coding = LS_CODING_IDENTITY;
     lua_rawgeti(L, -1, i);
     const char *name = lua_tostring(L, -1);
     if (name == NULL || !ls_coding_find(ls_slice_of(name), &coding) || coding == LS_CODING_IDENTITY)
-      luaL_error(L, "create_server: '%s' in 'encodings' of 'compress' is none of 'br', 'gzip' and 'deflate'",
+      luaL_error(L, "%s: '%s' in 'encodings' of 'compress' is none of 'br', 'gzip' and 'deflate'", what,
                  luaL_tolstring(L, -1, NULL));
     encode->codings[encode->count++] = coding;
     lua_pop(L, 1);
   }
 }
 
-/* compress = true or { min_size =, level =, quality =, encodings = } */
-static void read_compress(lua_State *L, int index, struct ls_encode_options *encode) {
+void ls_http_read_compress(lua_State *L, const char *what, struct ls_encode_options *encode) {
   static const char *const known[] = {"encodings", "level", "min_size", "quality", NULL};
   static const enum ls_coding all[] = {LS_CODING_BROTLI, LS_CODING_GZIP, LS_CODING_DEFLATE};
-  int type = push_option(L, index, "compress");
-  if (type == LUA_TNIL)
-    return;
+  int type = lua_type(L, -1);
   if (type != LUA_TBOOLEAN && type != LUA_TTABLE)
-    luaL_error(L, "create_server: option 'compress' must be true, false or a table, not a %s", luaL_typename(L, -1));
-  if (type == LUA_TTABLE || lua_toboolean(L, -1)) {
+    luaL_error(L, "%s: option 'compress' must be true, false or a table, not a %s", what, luaL_typename(L, -1));
+  if (!lua_toboolean(L, -1)) {
+    encode->count = 0;
+  } else if (encode->count == 0) {
     memcpy(encode->codings, all, sizeof all);
     encode->count = LS_CODINGS - 1;
   }
   if (type == LUA_TTABLE) {
     int options = lua_gettop(L);
-    ls_options_check(L, options, "create_server: compress", known);
+    ls_options_check(L, options, lua_pushfstring(L, "%s: compress", what), known);
     encode->min_size = (uint32_t)ls_option_integer(L, options, "min_size", 0, UINT32_MAX, encode->min_size);
     encode->level = (int)ls_option_integer(L, options, "level", 1, 9, encode->level);
     encode->quality = (int)ls_option_integer(L, options, "quality", 0, 11, encode->quality);
     if (lua_getfield(L, options, "encodings") == LUA_TTABLE)
-      read_codings(L, encode);
+      read_codings(L, what, encode);
     else if (!lua_isnil(L, -1))
-      luaL_error(L, "create_server: 'encodings' of 'compress' must be a table, not a %s", luaL_typename(L, -1));
+      luaL_error(L, "%s: 'encodings' of 'compress' must be a table, not a %s", what, luaL_typename(L, -1));
   }
 }
 
@@ -118,7 +117,8 @@ void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server
       (uint32_t)ls_option_integer(L, index, "max_connections", 0, UINT32_MAX, options->max_connections);
   options->backlog = (int)ls_option_integer(L, index, "backlog", 1, 65535, options->backlog);
   options->decompress = ls_option_boolean(L, index, "decompress", false);
-  read_compress(L, index, &options->encode);
+  if (push_option(L, index, "compress") != LUA_TNIL)
+    ls_http_read_compress(L, "create_server", &options->encode);
   read_body_rules(L, index, &options->body_rules);
   ls_http_read_trust(L, index, options);
   server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);

@@ -104,6 +104,8 @@ int ls_http_l_precondition(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
+  if (ls_call_has_head_functions(call)) /* they may wait, and the request may be over by then: all of this once more */
+    return ls_http_before_head(L, 0, ls_http_l_precondition);
   if (answer == 304 && validators.etag.len != 0)
     ls_headers_remove(&request->headers, ls_slice_of("last-modified"));
   int status = ls_http_answer_without(call, answer);

@@ -339,29 +339,6 @@ int ls_http_make_headers_type(lua_State *L) {
 
 /* ---- leaving ---- */
 
-/* req:on_close(fn)
- * Calls fn() when the client leaves before the response is complete (a half-close is no leaving), or soon if it has
- * left.
- * Several functions are called in their order, each in a task of its own: an error in one is logged and does not keep
- * the others. They always begin; where the handler has failed their first await is cancelled. */
-static int l_on_close(lua_State *L) {
-  struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 2);
-  bool first = call->close_ref == LUA_NOREF;
-  if (first)
-    lua_newtable(L);
-  else
-    lua_rawgeti(L, LUA_REGISTRYINDEX, call->close_ref);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, 3, (lua_Integer)lua_rawlen(L, 3) + 1);
-  if (first)
-    call->close_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  if (call->gone && first)
-    ls_call_run_close_functions(call);
-  return 0;
-}
-
 /* req.params = table; any other name raises. */
 static int l_newindex(lua_State *L) {
   ls_http_check(L, 1, ls_http_request_type);
@@ -399,7 +376,8 @@ int ls_http_make_request_type(lua_State *L) {
       LS_HTTP_METHOD("json", ls_http_l_json),
       LS_HTTP_METHOD("form", ls_http_l_form),
       LS_HTTP_METHOD("chunks", ls_http_l_chunks),
-      LS_HTTP_METHOD("on_close", l_on_close),
+      LS_HTTP_METHOD("on_close", ls_http_l_on_close),
+      LS_HTTP_METHOD("on_end", ls_http_l_on_end),
       LS_HTTP_IN_LUA("cookie", "luaserve.core.request.cookie"),
       LS_HTTP_IN_LUA("cookies", "luaserve.core.request.cookie"),
       LS_HTTP_IN_LUA("signed_cookie", "luaserve.core.request.cookie"),

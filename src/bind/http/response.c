@@ -214,6 +214,13 @@ static int get_finished(lua_State *L, struct ls_call *call) {
   return 1;
 }
 
+/* res.bytes_written -> integer: of the body so far, as they go to the client: coded, and with the frames of chunks */
+static int get_bytes_written(lua_State *L, struct ls_call *call) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  lua_pushinteger(L, (lua_Integer)(exchange->response_bytes - exchange->response_head_bytes));
+  return 1;
+}
+
 /* res.status = integer, 100 to 599; any other name raises, so does a status once the head has been sent. */
 static int l_newindex(lua_State *L) {
   check(L);
@@ -226,6 +233,11 @@ static int l_newindex(lua_State *L) {
 }
 
 /* ---- writing ---- */
+
+static int l_begin(lua_State *L) {
+  struct ls_call *call = check(L);
+  return call->gone ? ls_http_push_closed(L) : ls_http_push_sent(L, ls_response_begin(call->request, -1));
+}
 
 /* res:write_head(status [, headers]) -> true; or nil, "closed", "ECLOSED"
  * Begins the response; headers ({ name = value }) are set first. Without a Content-Length the body goes in chunks (to
@@ -251,11 +263,11 @@ static int l_write_head(lua_State *L) {
   }
   int before = call->request->status;
   call->request->status = status;
+  if (status >= 200)
+    return ls_call_has_head_functions(call) ? ls_http_before_head(L, 0, l_begin) : l_begin(L);
   int result = ls_response_begin(call->request, -1);
-  if (status < 200) {
-    call->request->status = before;
-    ls_headers_clear(&call->request->headers);
-  }
+  call->request->status = before;
+  ls_headers_clear(&call->request->headers);
   return ls_http_push_sent(L, result);
 }
 
@@ -298,6 +310,8 @@ static int l_write(lua_State *L) {
   if (call->gone)
     return ls_http_push_closed(L);
   ls_http_check_no_feed(L, call);
+  if (ls_call_has_head_functions(call))
+    return ls_http_before_head(L, 0, l_write);
   return ls_http_await_write(L, call, chunk, 3);
 }
 
@@ -313,12 +327,32 @@ static int l_finish(lua_State *L) {
   if (call->gone)
     return ls_http_push_closed(L);
   ls_http_check_no_feed(L, call);
+  if (ls_call_has_head_functions(call))
+    return ls_http_before_head(L, has_chunk ? 2 : 0, l_finish);
   if (has_chunk && !is_head_sent(call))
     return ls_http_answer(L, call, chunk);
   int status = has_chunk ? ls_response_write(call->request, chunk.ptr, chunk.len) : 0;
   if (status < 0)
     return push_written(L, call, status, (int64_t)chunk.len);
   return ls_http_finish(L, call, ls_response_finish(call->request));
+}
+
+/* ---- coding ---- */
+
+/* res:compress(how) -> res
+ * Whether and how this response is coded, whatever the server's option compress says: true, false, or options, over the
+ * server's. Raises for other options, and once the head has been sent.
+ *   res:compress { level = 9 } */
+static int l_compress(lua_State *L) {
+  struct ls_call *call = ls_http_check_unsent(L);
+  struct ls_request *request = call->request;
+  struct ls_encode_options encode = *ls_encode_options_of(request);
+  lua_settop(L, 2);
+  ls_http_read_compress(L, "res:compress", &encode);
+  request->own_encode = encode;
+  request->has_own_encode = true;
+  lua_settop(L, 1);
+  return 1;
 }
 
 /* ---- later ---- */
@@ -361,6 +395,7 @@ int ls_http_make_response_type(lua_State *L) {
       LS_HTTP_GETTER("status", get_status),
       LS_HTTP_GETTER("headers_sent", get_headers_sent),
       LS_HTTP_GETTER("finished", get_finished),
+      LS_HTTP_GETTER("bytes_written", get_bytes_written),
       LS_HTTP_METHOD("set", l_set),
       LS_HTTP_METHOD("add", l_add),
       LS_HTTP_METHOD("get", l_get),
@@ -379,6 +414,8 @@ int ls_http_make_response_type(lua_State *L) {
       LS_HTTP_METHOD("events", ls_http_l_events),
       LS_HTTP_METHOD("send_file", ls_http_l_send_file),
       LS_HTTP_METHOD("precondition", ls_http_l_precondition),
+      LS_HTTP_METHOD("compress", l_compress),
+      LS_HTTP_METHOD("on_head", ls_http_l_on_head),
       LS_HTTP_METHOD("later", l_later),
       LS_HTTP_IN_LUA("set_cookie", "luaserve.core.response.cookie"),
       LS_HTTP_IN_LUA("clear_cookie", "luaserve.core.response.cookie"),

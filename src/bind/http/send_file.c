@@ -18,6 +18,10 @@
 
 static int push_sent(lua_State *L, struct ls_op *op) {
   struct ls_file_answer *answer = ls_container_of(op, struct ls_file_answer, op);
+  if (answer->head_error != LUA_NOREF) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, answer->head_error);
+    return lua_error(L);
+  }
   if (answer->source.failed != NULL)
     return ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, answer->options.path);
   return ls_http_push_sent(L, answer->status);
@@ -30,6 +34,8 @@ static bool cancel_send_file(struct ls_op *op) {
 static void free_send_file(struct ls_op *op) {
   struct ls_file_answer *answer = ls_container_of(op, struct ls_file_answer, op);
   ls_file_feed_dispose(answer);
+  if (op->rt->L != NULL)
+    luaL_unref(op->rt->L, LUA_REGISTRYINDEX, answer->head_error);
   free(answer);
 }
 
@@ -188,6 +194,7 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
   answer->call = call;
   answer->generation = call->generation;
   answer->module = call->module;
+  answer->head_error = LUA_NOREF;
   ls_op_init(L, &answer->op, &type);
   return answer;
 }
