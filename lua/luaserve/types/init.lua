@@ -13,6 +13,7 @@
 ---@field http_error luaserve.http_error_module
 ---@field json luaserve.json
 ---@field jwt luaserve.jwt
+---@field middleware luaserve.middleware
 ---@field multipart luaserve.multipart
 ---@field net luaserve.net
 ---@field pool luaserve.pool

@@ -1,0 +1,210 @@
+-- SPDX-License-Identifier: MIT
+--- What a client sees of an error. In production: that there was one, and the name of the request to ask about it. In
+-- development: where, with the lines around it, the traceback, the request. The error itself goes on, to the log.
+
+local core = require "luaserve.core.routes"
+local http_error = require "luaserve.http_error"
+local option = require "luaserve.core.option"
+local options_of = require "luaserve.core.options"
+
+local WHAT = "middleware.error_pages"
+local KNOWN = { "development", "page" }
+
+local LINES_AROUND = 6
+local SOURCE_MAX = 1 << 20 -- bytes of a file from which lines are shown
+local PLACE_MAX = 1000     -- bytes of a text in which a place is looked for
+
+local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+local function escape(text)
+  return (tostring(text):gsub("[&<>\"']", entities):gsub("[\0-\8\11-\31\127]", "?"))
+end
+
+-- ---- pages ----
+
+local page_head = [[<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>%s</title>
+<style%s>
+body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
+pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
+table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
+</style>
+</head>
+<body>
+<h1>%s</h1>
+]]
+
+local function open_page(req, title)
+  local nonce = req.locals.csp_nonce
+  title = escape(title)
+  return page_head:format(title, nonce and (' nonce="%s"'):format(escape(nonce)) or "", title)
+end
+
+local function title_of(status)
+  local reason = core.reason(status)
+  return reason ~= "" and ("%d %s"):format(status, reason) or tostring(status)
+end
+
+local function production_page(problem, req)
+  local parts = { open_page(req, title_of(problem.status)) }
+  if problem.detail then parts[#parts + 1] = ("<p>%s</p>\n"):format(escape(problem.detail)) end
+  if problem.request_id then
+    parts[#parts + 1] = ("<p>Request: <code>%s</code></p>\n"):format(escape(problem.request_id))
+  end
+  parts[#parts + 1] = "</body>\n</html>\n"
+  return table.concat(parts)
+end
+
+--- The first place in a text that is in a Lua file which can be read: the open file, its path, the line. Messages may
+-- hold what a client has sent, so only their beginning is looked at, and no other files are opened.
+local function place_in(text)
+  for path, line in text:sub(1, PLACE_MAX):gmatch("([^%s:'\"]+%.lua):(%d+):") do
+    local file = io.open(path)
+    if file then return file, path, tonumber(line) end
+  end
+  return nil
+end
+
+--- The lines around the place that the message, or else the traceback, names, as HTML; nil where none can be shown.
+local function source_lines(message, traceback)
+  local file, path, line = place_in(message)
+  if not file then file, path, line = place_in(traceback) end
+  if not file then return nil end
+  local rows, number = {}, 0
+  for text in (file:read(SOURCE_MAX) or ""):gmatch("([^\n]*)\n?") do
+    number = number + 1
+    if number > line + LINES_AROUND then break end
+    if number >= line - LINES_AROUND then
+      local row = ("%5d  %s"):format(number, escape(text))
+      rows[#rows + 1] = number == line and "<b>" .. row .. "</b>" or row
+    end
+  end
+  file:close()
+  return ("<h2>%s:%d</h2>\n<pre>%s</pre>\n"):format(escape(path), line, table.concat(rows, "\n"))
+end
+
+local secret_fields = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+
+local function request_rows(req)
+  local rows = { ("<tr><td>%s</td><td>%s</td></tr>"):format(escape(req.method), escape(req.url)) }
+  for _, field in ipairs(req:header_list()) do
+    local value = secret_fields[field[1]:lower()] and "(not shown)" or field[2]
+    rows[#rows + 1] = ("<tr><td>%s</td><td>%s</td></tr>"):format(escape(field[1]), escape(value))
+  end
+  return table.concat(rows, "\n")
+end
+
+local function development_page(problem, req, failure, traceback)
+  local message = tostring(failure)
+  return table.concat {
+    open_page(req, title_of(problem.status)),
+    "<pre>", escape(message), "</pre>\n",
+    source_lines(message, traceback) or "",
+    "<h2>Traceback</h2>\n<pre>", escape(traceback), "</pre>\n",
+    "<h2>Request</h2>\n<table>\n", request_rows(req), "\n</table>\n</body>\n</html>\n",
+  }
+end
+
+-- ---- what a client gets ----
+
+--- What ends a task that was cancelled; who has done that gives the answer. A task that is stopped because it holds the
+-- loop, or takes too much memory, sees it as the latter.
+local function is_cancellation(failure)
+  return failure == "not enough memory"
+    or type(failure) == "table" and (getmetatable(failure) or {}).__name == "cancellation"
+end
+
+--- Whether the client names HTML, or JSON, first of the two: browsers name HTML, programs mostly JSON or nothing.
+local function kind_for(req)
+  local accept = (req.headers.accept or ""):lower()
+  local html, problem = accept:find("text/html", 1, true), accept:find("json", 1, true)
+  if html and (not problem or html < problem) then return "html" end
+  return problem and "json" or "text"
+end
+
+--- What may be told: of an http error what it says, of others no more than the status.
+local function problem_of(failure, req)
+  local problem = { request_id = req.locals.request_id }
+  if http_error.is(failure) then
+    for name, value in pairs(failure.fields or {}) do problem[name] = value end
+    problem.status, problem.detail = failure.status, failure.message
+  else
+    problem.status = core.status_of(req, failure)
+  end
+  local reason = core.reason(problem.status)
+  problem.title = reason ~= "" and reason or nil
+  return problem
+end
+
+-- Fields that told of a response which will not be.
+local told = { "accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-length",
+  "content-range", "content-type", "etag", "expires", "last-modified" }
+
+--- A middleware that answers errors, http errors too: with a page for who reads HTML, problem details (RFC 9457) for
+-- who reads JSON, and text for others.
+-- @param options development: false, or true: everything is shown, to everybody; page: a function (problem, req), with
+-- problem.status, .title, .detail, .request_id, that gives the HTML of production
+-- @usage app:use(middleware.error_pages { development = os.getenv "APP_ENV" == "development" })
+return function(options)
+  options_of.check(options, WHAT, KNOWN)
+  options = options or {}
+  local development = option(options, WHAT, "development", "boolean", false)
+  local page_of = option(options, WHAT, "page", "function", production_page)
+
+  local function answer(req, res, failure, traceback)
+    local problem = problem_of(failure, req)
+    local shown = traceback and problem.status >= 500
+    for _, name in ipairs(told) do res:remove(name) end
+    if http_error.is(failure) then
+      for name, value in pairs(failure.headers or {}) do res:set(name, value) end
+    end
+    res:set("cache-control", "no-store")
+    local kind = kind_for(req)
+    if kind == "html" then
+      res:set("content-type", "text/html; charset=utf-8")
+      res:send(problem.status, shown and development_page(problem, req, failure, traceback) or page_of(problem, req))
+    elseif kind == "json" then
+      if shown then problem.detail, problem.traceback = tostring(failure), traceback end
+      res:set("content-type", "application/problem+json")
+      res:json(problem.status, problem)
+    else
+      local lines = { title_of(problem.status), problem.detail }
+      if shown then lines[2], lines[3] = tostring(failure), traceback end
+      if problem.request_id then lines[#lines + 1] = "request: " .. problem.request_id end
+      res:send(problem.status, table.concat(lines, "\n") .. "\n")
+    end
+  end
+
+  --- With the traceback, which only a message handler can see; the log has it with the message then.
+  local function run_shown(req, res, next)
+    local traceback
+    local results = table.pack(xpcall(next, function(failure)
+      traceback = debug.traceback("", 2):gsub("^%s*stack traceback:\n", ""):gsub("\t", "  ")
+      return failure
+    end))
+    if results[1] then return table.unpack(results, 2, results.n) end
+    local failure = results[2]
+    if not res.headers_sent then answer(req, res, failure, traceback) end
+    if type(failure) == "string" then failure = failure .. "\n" .. traceback end
+    error(failure, 0)
+  end
+
+  if development then return run_shown end
+
+  --- On the way out of the middleware, through which the error passes as it is, with its traceback.
+  local function close(guard, failure)
+    if failure == nil or is_cancellation(failure) or guard.res.headers_sent then return end
+    answer(guard.req, guard.res, failure)
+  end
+  local metatable = { __close = close }
+
+  return function(req, res, next)
+    local _ <close> = setmetatable({ req = req, res = res }, metatable)
+    return next()
+  end
+end
