@@ -169,7 +169,7 @@ static bool is_all_but_one(const char *set, const char *end) {
 /* Asks a long set about each byte once, not about each place in the subject. */
 __attribute__((noinline)) static const char *long_set_run_end(const struct ls_pattern *m, const char *s,
                                                               const char *set, const char *end) {
-  bool in[UCHAR_MAX + 1];
+  bool in[UCHAR_MAX + 1] = {false};
   for (int c = 0; c <= UCHAR_MAX; c++)
     in[c] = in_set(c, set, end);
   while (s < m->end && in[byte(s)])
