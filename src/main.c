@@ -56,11 +56,11 @@ static const char help[] = "luaserve " LS_VERSION
                            "      --hang-limit SECONDS  where it cannot be stopped: abort (30; 0: off)\n"
                            "      --request-memory SIZE what one request may hold (256M; 0: no limit)\n"
                            "      --memory-limit SIZE   what all of Lua may hold, 512K, 2G (no limit)\n"
+                           "      --dev             show errors, reload templates, tell of blocking calls\n"
                            "      --trace           tell where the time of requests goes\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
                            "  -e, --execute CODE    run CODE instead of a script\n"
                            "  -v, --version         print the version; -h, --help: print this\n"
-                           "\n"
                            "A script named -, or none and no terminal, is read from standard input.\n";
 
 enum {
@@ -74,7 +74,8 @@ enum {
   OPTION_HANG_LIMIT,
   OPTION_REQUEST_MEMORY,
   OPTION_MEMORY_LIMIT,
-  OPTION_TRACE
+  OPTION_TRACE,
+  OPTION_DEV,
 };
 
 static const struct option long_options[] = {{"port", required_argument, NULL, 'p'},
@@ -89,6 +90,7 @@ static const struct option long_options[] = {{"port", required_argument, NULL, '
                                              {"request-memory", required_argument, NULL, OPTION_REQUEST_MEMORY},
                                              {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
                                              {"trace", no_argument, NULL, OPTION_TRACE},
+                                             {"dev", no_argument, NULL, OPTION_DEV},
                                              {"execute", required_argument, NULL, 'e'},
                                              {"version", no_argument, NULL, 'v'},
                                              {"help", no_argument, NULL, 'h'},
@@ -106,10 +108,10 @@ static int usage_error(void) {
 }
 
 static int bad_option(char **argv) {
-  static const char *const names[] = {"--port",           "--host",         "--listen",    "--grace",
-                                      "--globals",        "--pool-threads", "--execute",   "--version",
-                                      "--help",           "--slow-limit",   "--cpu-limit", "--hang-limit",
-                                      "--request-memory", "--memory-limit", "--trace",     NULL};
+  static const char *const names[] = {
+      "--port",           "--host",         "--listen", "--grace",      "--globals",   "--pool-threads",
+      "--execute",        "--version",      "--help",   "--slow-limit", "--cpu-limit", "--hang-limit",
+      "--request-memory", "--memory-limit", "--trace",  "--dev",        NULL};
   const char *given = argv[optind - 1];
   if (given[0] == '-' && given[1] == '-') {
     char name[40];
@@ -218,6 +220,9 @@ static int take_option(struct settings *settings, int option, char **argv) {
     return take_size("--memory-limit", &settings->program.limits.memory);
   case OPTION_TRACE:
     settings->program.trace = true;
+    return 0;
+  case OPTION_DEV:
+    settings->program.development = true;
     return 0;
   case 'e':
     settings->program.code = optarg;

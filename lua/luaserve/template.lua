@@ -7,6 +7,7 @@ local compiler = require "luaserve.core.template.compiler"
 local html = require "luaserve.core.html"
 local json = require "luaserve.json"
 local options_of = require "luaserve.core.options"
+local process = require "luaserve.process"
 
 local template = {}
 
@@ -233,13 +234,15 @@ local function check_options(options)
 end
 
 local function new_views(options)
+  local reload = options.reload
+  if reload == nil then reload = process.development end
   return setmetatable({ root = options.root and options.root:gsub("(.)/+$", "%1"), escape = options.escape ~= false,
-    reload = options.reload or false, names = names_of(options.helpers), compiled = {} }, Views)
+    reload = reload, names = names_of(options.helpers), compiled = {} }, Views)
 end
 
 --- Templates in a folder. Each is compiled when it is first used.
 -- @param options root: the folder; helpers: values that all of them see, functions above all; reload: looks each time
--- whether a file has changed, for development (false); escape: false for what is no HTML
+-- whether a file has changed (default: whether luaserve was started with --dev); escape: false for what is no HTML
 -- @return views
 -- @usage local views = template.new { root = "views" }
 function template.new(options)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* require "luaserve.core.log": the log of the process (base/log.h), kept instead of written, for specs that want to see
- * what a server said. */
+/* require "luaserve.core.log": the log of the process (base/log.h): lines for it from modules in Lua; and kept instead
+ * of written, for specs that want to see what a server said. */
 #include "base/log.h"
 
 #include <lauxlib.h>
@@ -40,8 +40,15 @@ static int l_take(lua_State *L) {
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
+/* log.warn(text)
+ * One entry of the log. */
+static int l_warn(lua_State *L) {
+  ls_log_write(log_of(L), LS_LOG_WARN, "%s", luaL_checkstring(L, 1));
+  return 0;
+}
+
 int luaopen_luaserve_core_log(lua_State *L) {
-  static const luaL_Reg functions[] = {{"keep", l_keep}, {"take", l_take}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"keep", l_keep}, {"take", l_take}, {"warn", l_warn}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -69,6 +69,11 @@ static void load_chunk(lua_State *L, const struct run *run) {
   } else if (program->code != NULL) {
     status = luaL_loadbuffer(L, program->code, strlen(program->code), "=(command line)");
   } else {
+    if (program->development) {
+      lua_getglobal(L, "require");
+      lua_pushliteral(L, "luaserve.development");
+      lua_call(L, 1, 0);
+    }
     add_script_folder(L, run->folder);
     status = luaL_loadfile(L, strcmp(program->file, "-") == 0 ? NULL : program->file);
   }
@@ -206,6 +211,7 @@ int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
   rt->grace_ms = program->grace_ms;
   choose_globals(rt, program);
   rt->tracing.on = program->trace;
+  rt->development = program->development;
   if (program->file != NULL) /* specs, -e and a person at a terminal may take their time */
     rt->limits = program->limits;
   int status = EXIT_FAILURE;

@@ -22,6 +22,7 @@ struct ls_program {
   uint64_t grace_ms;       /* how long SIGINT and SIGTERM leave to what is under way */
   bool open_globals;       /* never seal */
   bool trace;              /* requests */
+  bool development;        /* not serving strangers: rt->development */
   struct ls_limits limits; /* of what a script's handlers and callbacks may take */
   const char *name;        /* argv[0] */
 };

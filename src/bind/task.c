@@ -277,6 +277,13 @@ static int l_shield(lua_State *L) {
   return k_shielded(L, lua_pcallk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, outer, k_shielded), outer);
 }
 
+/* in_request() -> whether the running task belongs to a request */
+static int l_in_request(lua_State *L) {
+  const struct ls_task *task = ls_runtime_of(L)->running;
+  lua_pushboolean(L, task != NULL && task->scope != NULL && task->scope->is_request);
+  return 1;
+}
+
 /* task.current() -> task | nil
  * The running task, where it was spawned; nil in a request's own task and in the main chunk. */
 static int l_current(lua_State *L) {
@@ -314,6 +321,7 @@ static int l_defer(lua_State *L) {
 
 int luaopen_luaserve_core_task(lua_State *L) {
   static const luaL_Reg functions[] = {{"background", l_background},
+                                       {"in_request", l_in_request},
                                        {"can_await", l_can_await},
                                        {"current", l_current},
                                        {"defer", l_defer},

@@ -6,6 +6,7 @@ local core = require "luaserve.core.routes"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
+local process = require "luaserve.process"
 
 local WHAT = "middleware.error_pages"
 local KNOWN = { "development", "page" }
@@ -147,13 +148,14 @@ local told = { "accept-ranges", "cache-control", "content-disposition", "content
 
 --- A middleware that answers errors, http errors too: with a page for who reads HTML, problem details (RFC 9457) for
 -- who reads JSON, and text for others.
--- @param options development: false, or true: everything is shown, to everybody; page: a function (problem, req), with
--- problem.status, .title, .detail, .request_id, that gives the HTML of production
--- @usage app:use(middleware.error_pages { development = os.getenv "APP_ENV" == "development" })
+-- @param options development: true: everything is shown, to everybody (default: whether luaserve was started with
+-- --dev); page: a function (problem, req), with problem.status, .title, .detail, .request_id, that gives the HTML of
+-- production
+-- @usage app:use(middleware.error_pages())
 return function(options)
   options_of.check(options, WHAT, KNOWN)
   options = options or {}
-  local development = option(options, WHAT, "development", "boolean", false)
+  local development = option(options, WHAT, "development", "boolean", process.development)
   local page_of = option(options, WHAT, "page", "function", production_page)
 
   local function answer(req, res, failure, traceback)

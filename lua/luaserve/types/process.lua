@@ -5,6 +5,7 @@
 ---@class luaserve.process
 ---@field env table<string, string|number|nil> the environment
 ---@field arguments table<integer, string> what followed the script; the script at 0
+---@field development boolean whether luaserve was started with --dev
 ---@field pid integer
 ---@field ppid integer
 ---@field title string what ps shows

@@ -232,6 +232,8 @@ static void set_fields(lua_State *L) {
   lua_setfield(L, -2, "version");
   push_arguments(L);
   lua_setfield(L, -2, "arguments");
+  lua_pushboolean(L, ls_runtime_of(L)->development);
+  lua_setfield(L, -2, "development");
   ls_process_env_push(L);
   lua_setfield(L, -2, "env");
 }
