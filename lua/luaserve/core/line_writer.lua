@@ -86,18 +86,18 @@ end
 
 --- How many lines are missing, and why, as a line for standard error.
 function LineWriter:complaint(message)
-  local count = self.unreported
-  self.unreported = 0
-  return ("%s: %d lines of the log are missing: %s\n"):format(self.path or self.stream, count,
+  return ("%s: %d lines of the log are missing: %s\n"):format(self.path or self.stream, self.unreported,
     message or "they came faster than they could be written")
 end
 
---- Tells it, now and then.
+--- Tells it, now and then. Only then it is told: a program that ends before does so itself.
 function LineWriter:complain(message)
   local now = process.uptime()
   if self.unreported == 0 or now < self.next_complaint then return end
   self.next_complaint = now + COMPLAINT_SECONDS
+  local count = self.unreported
   pool.run(write_stream, "stderr", self:complaint(message))
+  self.unreported = self.unreported - count
 end
 
 --- Writes until nothing waits; then the task has ended, and with the next line there is another one.
