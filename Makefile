@@ -253,7 +253,7 @@ specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 # goes to build/fuzz, the seeds are in fuzz/corpus.
 SECONDS ?= 60
 FUZZERS := $(patsubst fuzz/%.c,build/fuzz/%,$(sort $(wildcard fuzz/*.c)))
-FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
+FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) src/script/pattern.c \
   $(if $(LLHTTP_C),$(wildcard $(LLHTTP_SHARE)/llhttp/*.c))
 
 fuzz: setup setup-fuzz
@@ -266,10 +266,10 @@ fuzz: setup setup-fuzz
 
 fuzzers: $(FUZZERS)
 
-$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h)
+$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h) src/script/pattern.h
 	@mkdir -p $(@D) && echo "fuzzer $@"
 	$(Q)clang $(ALL_CPPFLAGS) -Ifuzz -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
-	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(CODING_LIBS) \
+	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(CODING_LIBS) $(call pkg,--libs $(LUA_PC)) \
 	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
