@@ -118,6 +118,43 @@ describe("the watchdog", function()
     assert.matches("error in a task: [^\n]*: " .. STOPPED, log)
   end)
 
+  it("stops finalizers, which run as tasks", function()
+    local server = serve([[
+      local log = {}
+      local function drop(finalizer)
+        setmetatable({}, { __gc = finalizer })
+        collectgarbage()
+      end
+      function routes.endless(_, res)
+        drop(function() while true do end end)
+        res:send("dropped")
+      end
+      function routes.broken(_, res)
+        drop(function() error("broken finalizer") end)
+        res:send("dropped")
+      end
+      function routes.waiting(_, res)
+        drop(function(object) timer.sleep(0.001) log[#log + 1] = type(object) end)
+        timer.sleep(0.05)
+        res:send(table.concat(log, " "))
+      end
+      function routes.explicit(_, res)
+        local meta = { __gc = function(...) return select("#", ...), ... end }
+        local object = setmetatable({}, meta)
+        local count, first, second = meta.__gc(object, 2)
+        res:json { count, first == object, second, getmetatable(object) == meta }
+      end]], "--cpu-limit", "0.05")
+    assert.equal("dropped", server:request("/endless").body)
+    assert.equal("dropped", server:request("/broken").body)
+    assert.equal("table", server:request("/waiting").body)
+    assert.equal("[2,true,2,true]", server:request("/explicit").body)
+    assert.equal("plain", server:request("/").body)
+    local status, log = server:stop()
+    assert.equal(0, status)
+    assert.matches("error in a task: [^\n]*: " .. STOPPED, log)
+    assert.matches("error in a task: [^\n]*: broken finalizer\nstack traceback:", log)
+  end)
+
   it("raises the error in who joins the task", function()
     local server = serve([[
       function routes.join(req, res)

@@ -5,6 +5,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "script/finalizer.h"
 #include "script/require.h"
 #include "script/runtime.h"
 #include "script/task.h"
@@ -167,6 +168,8 @@ static int l_setmetatable(lua_State *L) {
   redirect_to_content(L);
   if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
     return luaL_error(L, "cannot change a protected metatable");
+  if (type == LUA_TTABLE)
+    ls_finalizer_wrap(L, 2);
   lua_pushvalue(L, 2);
   lua_setmetatable(L, 1);
   return 1;
