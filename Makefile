@@ -253,7 +253,7 @@ specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 # goes to build/fuzz, the seeds are in fuzz/corpus.
 SECONDS ?= 60
 FUZZERS := $(patsubst fuzz/%.c,build/fuzz/%,$(sort $(wildcard fuzz/*.c)))
-FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) src/script/pattern.c \
+FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
   $(if $(LLHTTP_C),$(wildcard $(LLHTTP_SHARE)/llhttp/*.c))
 
 fuzz: setup setup-fuzz
@@ -266,10 +266,14 @@ fuzz: setup setup-fuzz
 
 fuzzers: $(FUZZERS)
 
-$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h) src/script/pattern.h
+# This one compares with the matcher of Lua itself.
+build/fuzz/pattern: FUZZ_MORE := src/script/pattern.c $(or $(LUA_A),$(call pkg,--libs $(LUA_PC))) -lm -ldl
+build/fuzz/pattern: src/script/pattern.c src/script/pattern.h
+
+$(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h src/base/*.h src/http/*.h)
 	@mkdir -p $(@D) && echo "fuzzer $@"
 	$(Q)clang $(ALL_CPPFLAGS) -Ifuzz -std=c11 -O1 -g -w -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
-	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(CODING_LIBS) $(call pkg,--libs $(LUA_PC)) \
+	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(FUZZ_MORE) $(CODING_LIBS) \
 	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
 # --- Tools -----------------------------------------------------------------------------------------------------------

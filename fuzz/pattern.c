@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz/pattern: the matcher of Lua's patterns against Lua's own string.match: the same matches, captures and errors. An
- * input is the length of the pattern, the pattern, and the subject. */
+/* fuzz/pattern: our matcher beside Lua's own. An input is a byte that says where the search begins, one that says how long
+ * the pattern is, the pattern, and the subject. Both must find the same match with the same captures, or the same error. */
 #include "script/pattern.h"
 
 #include <lauxlib.h>
@@ -8,95 +8,111 @@
 
 #include "expect.h"
 
-enum { PAUSES_MAX = 50 /* beyond that Lua might take for ever */ };
+enum { PATTERN_MAX = 40, SUBJECT_MAX = 60, PAUSES_MAX = 5 /* Lua's would take too long for more */ };
 
-static lua_State *open_strings(void) {
-  static lua_State *L; /* one for all inputs: it holds nothing between them */
-  if (L == NULL) {
-    L = luaL_newstate();
-    luaL_requiref(L, "string", luaopen_string, 0);
-    lua_getfield(L, -1, "match");
-  }
-  lua_settop(L, 2);
-  return L;
+struct input {
+  char *subject, *pattern; /* each with a zero byte behind it, as Lua's strings have */
+  size_t subject_len, pattern_len, from;
+};
+
+static char *string_of(const uint8_t *bytes, size_t len) {
+  char *string = malloc(len + 1);
+  EXPECT(string != NULL);
+  memcpy(string, bytes, len);
+  string[len] = '\0';
+  return string;
 }
 
-static enum ls_pattern_result search(struct ls_pattern *match, struct ls_slice subject, struct ls_slice pattern) {
-  bool anchored = pattern.len > 0 && *pattern.ptr == '^';
-  if (anchored)
-    pattern = ls_slice(pattern.ptr + 1, pattern.len - 1);
-  ls_pattern_init(match, subject, pattern, anchored);
-  enum ls_pattern_result result = ls_pattern_search(match, subject.ptr);
-  for (int i = 0; i < PAUSES_MAX && result == LS_PATTERN_PAUSED; i++)
-    result = ls_pattern_resume(match);
+static struct input read_input(const uint8_t *bytes, size_t len) {
+  struct input input = {.pattern_len = bytes[1] % (PATTERN_MAX + 1)};
+  if (input.pattern_len > len - 2)
+    input.pattern_len = len - 2;
+  input.subject_len = len - 2 - input.pattern_len;
+  if (input.subject_len > SUBJECT_MAX)
+    input.subject_len = SUBJECT_MAX;
+  input.pattern = string_of(bytes + 2, input.pattern_len);
+  input.subject = string_of(bytes + 2 + input.pattern_len, input.subject_len);
+  input.from = bytes[0] % (input.subject_len + 1);
+  return input;
+}
+
+static enum ls_pattern_result match_ours(const struct input *input, struct ls_pattern *m) {
+  bool anchored = input->pattern_len > 0 && *input->pattern == '^';
+  ls_pattern_init(m, ls_slice(input->subject, input->subject_len),
+                  ls_slice(input->pattern + anchored, input->pattern_len - anchored), anchored);
+  enum ls_pattern_result result = ls_pattern_search(m, input->subject + input->from);
+  for (int pauses = 0; result == LS_PATTERN_PAUSED && pauses < PAUSES_MAX; pauses++)
+    result = ls_pattern_resume(m);
   return result;
 }
 
-static void expect_text(lua_State *L, int index, const char *bytes, size_t len) {
-  size_t actual_len;
-  const char *actual = lua_tolstring(L, index, &actual_len);
-  EXPECT(actual != NULL && actual_len == len && (len == 0 || memcmp(actual, bytes, len) == 0));
-}
-
-static void expect_captures(lua_State *L, const struct ls_pattern *match, int count) {
-  if (match->level == 0) {
-    EXPECT(count == 1);
-    expect_text(L, 4, match->start, (size_t)(match->stop - match->start));
-    return;
-  }
-  EXPECT(count == match->level);
-  for (int i = 0; i < count; i++) {
-    const struct ls_capture *capture = &match->captures[i];
-    EXPECT(capture->len != LS_CAPTURE_OPEN);
-    if (capture->len == LS_CAPTURE_POSITION)
-      EXPECT(lua_tointeger(L, 4 + i) == capture->start - match->subject + 1);
-    else
-      expect_text(L, 4 + i, capture->start, (size_t)capture->len);
-  }
-}
-
-static bool has_open_capture(const struct ls_pattern *match) {
-  for (int i = 0; i < match->level; i++)
-    if (match->captures[i].len == LS_CAPTURE_OPEN)
+static bool has_open_capture(const struct ls_pattern *m) {
+  for (int i = 0; i < m->level; i++)
+    if (m->captures[i].len == LS_CAPTURE_OPEN)
       return true;
   return false;
 }
 
-static void compare(lua_State *L, struct ls_slice subject, struct ls_slice pattern) {
-  struct ls_pattern match;
-  char text[128];
-  enum ls_pattern_result result = search(&match, subject, pattern);
-  if (result == LS_PATTERN_PAUSED)
+static bool is_string(lua_State *L, int index, const char *bytes, size_t len) {
+  size_t actual;
+  const char *string = lua_tolstring(L, index, &actual);
+  return actual == len && memcmp(string, bytes, len) == 0;
+}
+
+/* What string.match gives, from index 1 on. */
+static void compare_captures(lua_State *L, const struct ls_pattern *m) {
+  if (m->level == 0) {
+    EXPECT(lua_gettop(L) == 1 && is_string(L, 1, m->start, (size_t)(m->stop - m->start)));
     return;
-  lua_pushnil(L); /* a place below the results */
-  lua_pushvalue(L, 2);
-  lua_pushlstring(L, subject.ptr, subject.len);
-  lua_pushlstring(L, pattern.ptr, pattern.len);
-  int status = lua_pcall(L, 2, LUA_MULTRET, 0), count = lua_gettop(L) - 3;
-  if (result == LS_PATTERN_WRONG) {
-    EXPECT(status == LUA_ERRRUN);
-    int len = snprintf(text, sizeof text, match.error, match.error_index);
-    expect_text(L, -1, text, (size_t)len);
-  } else if (result == LS_PATTERN_NONE) {
-    EXPECT(status == LUA_OK && count == 1 && lua_isnil(L, -1));
-  } else if (has_open_capture(&match)) {
-    EXPECT(status == LUA_ERRRUN);
-    expect_text(L, -1, "unfinished capture", 18);
-  } else {
-    EXPECT(status == LUA_OK);
-    expect_captures(L, &match, count);
+  }
+  EXPECT(lua_gettop(L) == m->level);
+  for (int i = 0; i < m->level; i++) {
+    const struct ls_capture *capture = &m->captures[i];
+    if (capture->len == LS_CAPTURE_POSITION)
+      EXPECT(lua_isinteger(L, i + 1) && lua_tointeger(L, i + 1) == capture->start - m->subject + 1);
+    else
+      EXPECT(lua_type(L, i + 1) == LUA_TSTRING && is_string(L, i + 1, capture->start, (size_t)capture->len));
   }
 }
 
+static void compare(lua_State *L, int status, enum ls_pattern_result result, const struct ls_pattern *m) {
+  if (result == LS_PATTERN_WRONG) {
+    EXPECT(status == LUA_ERRRUN);
+    lua_pushfstring(L, m->error, m->error_index);
+    EXPECT(lua_rawequal(L, -1, -2));
+  } else if (result == LS_PATTERN_NONE) {
+    EXPECT(status == LUA_OK && lua_gettop(L) == 1 && lua_isnil(L, 1));
+  } else if (has_open_capture(m)) {
+    EXPECT(status == LUA_ERRRUN && strcmp(lua_tostring(L, -1), "unfinished capture") == 0);
+  } else {
+    EXPECT(status == LUA_OK);
+    compare_captures(L, m);
+  }
+}
+
+static void match_both(const struct input *input) {
+  struct ls_pattern m;
+  enum ls_pattern_result result = match_ours(input, &m);
+  if (result == LS_PATTERN_PAUSED)
+    return;
+  lua_State *L = luaL_newstate();
+  EXPECT(L != NULL);
+  luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 0);
+  lua_getfield(L, 1, "match");
+  lua_remove(L, 1);
+  lua_pushlstring(L, input->subject, input->subject_len);
+  lua_pushlstring(L, input->pattern, input->pattern_len);
+  lua_pushinteger(L, (lua_Integer)input->from + 1);
+  compare(L, lua_pcall(L, 3, LUA_MULTRET, 0), result, &m);
+  lua_close(L);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len) {
-  if (len < 1 || len - 1 < bytes[0])
+  if (len < 2)
     return 0;
-  size_t pattern_len = bytes[0], subject_len = len - 1 - pattern_len;
-  char *pattern = calloc(pattern_len + 1, 1), *subject = calloc(subject_len + 1, 1); /* each with a zero behind it */
-  memcpy(pattern, bytes + 1, pattern_len);
-  memcpy(subject, bytes + 1 + pattern_len, subject_len);
-  compare(open_strings(), ls_slice(subject, subject_len), ls_slice(pattern, pattern_len));
-  free(pattern);
-  free(subject);
+  struct input input = read_input(bytes, len);
+  match_both(&input);
+  free(input.subject);
+  free(input.pattern);
   return 0;
 }
