@@ -32,7 +32,7 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-SPEC_PACKAGES := nginx haproxy openssl lua-check
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -195,8 +195,8 @@ endef
 setup:
 	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
 
-# What the specs put in front of luaserve, and what `luaserve check` needs. Debian starts the services of the first two
-# when it installs them; the specs do not need those, and start programs of their own.
+# What the specs put in front of luaserve, what `luaserve check` needs, and libraries that have to work in it. Debian starts
+# the services of the first two when it installs them; the specs do not need those, and start programs of their own.
 setup-specs: setup # two installations at once would wait for one lock
 	$(call install,$(SPEC_PACKAGES))
 
