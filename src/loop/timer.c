@@ -93,7 +93,8 @@ static uint64_t now_of(const struct ls_loop *loop, const struct ls_timer *timer)
 static uint64_t machine_due(const struct ls_timers *timers, const struct ls_timer *timer) {
   if (!timer->program)
     return timer->due;
-  return timers->held ? 0 : timer->due - timers->ahead;
+  int64_t due = (int64_t)(timer->due - timers->ahead); /* may be before the machine's beginning */
+  return timers->held || due < 0 ? 0 : (uint64_t)due;
 }
 
 /* The first of both heaps; the program's tops do not count while they are held and not due. */

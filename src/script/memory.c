@@ -102,23 +102,33 @@ static bool is_full(const struct ls_runtime *rt) {
   return rt->limits.memory != 0 && ls_alloc_used(rt->alloc) >= percent(rt->limits.memory, FULL_PERCENT);
 }
 
-void ls_memory_relieve(struct ls_runtime *rt) {
-  if (!rt->wants_collection && !is_full(rt))
-    return;
+/* At most once in a while. Whether it did. */
+static bool collect(struct ls_runtime *rt) {
   uint64_t now = uv_hrtime();
   if (rt->collected_at != 0 && now - rt->collected_at < COLLECT_NS)
-    return;
+    return false;
   rt->collected_at = now;
   rt->wants_collection = false;
   ls_collector_run(rt->L);
-  if (!is_full(rt))
+  return true;
+}
+
+void ls_memory_relieve(struct ls_runtime *rt) {
+  if (!rt->wants_collection && !is_full(rt))
+    return;
+  if (!collect(rt) || !is_full(rt))
     return;
   rt->refuses = true;
   cancel_largest(rt);
 }
 
+static bool is_relieved(const struct ls_runtime *rt) {
+  return ls_alloc_used(rt->alloc) < percent(rt->limits.memory, RELIEVED_PERCENT);
+}
+
+/* While all are refused nothing else may run, and so nothing that collects. */
 bool ls_memory_is_short(struct ls_runtime *rt) {
-  if (rt->refuses && ls_alloc_used(rt->alloc) < percent(rt->limits.memory, RELIEVED_PERCENT))
+  if (rt->refuses && (is_relieved(rt) || (collect(rt) && is_relieved(rt))))
     rt->refuses = false;
   return rt->refuses;
 }

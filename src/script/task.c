@@ -444,6 +444,8 @@ static void step(struct ls_task *task, lua_State *from) {
   if (is_slice)
     ls_memory_end(rt, task);
   rt->current = outer;
+  if (!is_slice) /* the hook may be on what has run inside */
+    ls_interrupt_check(outer, rt);
   rt->running = NULL;
   if (status == LUA_YIELD && !task->ended)
     return;

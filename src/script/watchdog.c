@@ -18,6 +18,7 @@ enum {
   TICK_MS = 10,
   IDLE_TICK_MS = 100, /* where nothing has run for IDLE_TICKS: a sleeping server should not be woken for nothing */
   IDLE_TICKS = 10,
+  MISSED_MS = 500, /* between two looks: this thread has not run either */
   LOG_MS = 1000,   /* between two lines about slow slices */
   ANSWER_MS = 200, /* what the handler has to tell the last place, before the process is aborted */
   FLUSH_MS = 1000,
@@ -239,11 +240,15 @@ static bool wait_for_tick(struct ls_watchdog *dog, unsigned ms) {
 static void *run(void *data) {
   struct ls_watchdog *dog = data;
   unsigned seen = 0, idle = 0;
-  uint64_t since = 0;
+  uint64_t since = 0, last = now_ns();
   while (wait_for_tick(dog, idle < IDLE_TICKS ? TICK_MS : IDLE_TICK_MS)) {
     unsigned slice = atomic_load_explicit(&dog->interrupt.slice, memory_order_acquire);
     uint64_t now = now_ns();
     bool runs = slice & 1;
+    if (now - last >
+        (uint64_t)MISSED_MS * 1000000) /* the process was stopped, the machine stood still: nobody's time */
+      since += now - last;
+    last = now;
     if (slice != seen) {
       seen = slice;
       since = now;

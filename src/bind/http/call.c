@@ -7,6 +7,7 @@
 #include "bind/http/events.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
+#include "script/alloc.h"
 #include "script/memory.h"
 #include "script/runtime.h"
 #include "script/seal.h"
@@ -75,6 +76,7 @@ static void end(struct ls_call *call) {
   call->request = NULL;
   call->generation++;
   ls_timer_stop(rt->loop, &call->timer);
+  ls_loop_unqueue(&call->abandoned);
   ls_buf_dispose(&call->body);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
@@ -283,6 +285,7 @@ void ls_call_forsake(struct ls_call *call) {
   call->generation++;
   call->request = NULL;
   ls_timer_stop(call->module->rt->loop, &call->timer);
+  ls_loop_unqueue(&call->abandoned);
   ls_buf_dispose(&call->body);
   forget_route(call);
   if (request != NULL) {
@@ -297,16 +300,27 @@ void ls_call_forsake(struct ls_call *call) {
 
 /* ---- the beginning ---- */
 
+/* Without a limit: a seal that is left half-way cannot be made again. */
+static void seal(lua_State *L, struct ls_runtime *rt) {
+  ls_alloc_limit(rt->alloc, 0);
+  ls_seal(L);
+  ls_memory_begin(rt, rt->running);
+}
+
 static int l_dispatch(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   struct ls_http_module *module = call->module;
   if (module->rt->globals == LS_GLOBALS_UNSEALED)
-    ls_seal(L);
+    seal(L, module->rt);
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
   ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 3);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
   lua_callk(L, 2, 0, 0, ls_task_return_nothing);
   return 0;
+}
+
+static void run_abandoned(struct ls_ready *ready) {
+  ls_call_settle(ls_container_of(ready, struct ls_call, abandoned));
 }
 
 static struct ls_call *take(struct ls_http_server *server) {
@@ -325,6 +339,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->head_ref = call->end_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);
+  ls_ready_init(&call->abandoned, run_abandoned);
   return call;
 }
 

@@ -108,6 +108,7 @@ struct ls_call {
   uint64_t generation;
   struct ls_task *task; /* that runs the handler; NULL once it has ended */
   struct ls_timer timer;
+  struct ls_ready abandoned; /* nobody holds res any more */
   struct ls_list waits;
   struct ls_wait wait; /* the first one needs no memory of its own */
   bool wait_used;

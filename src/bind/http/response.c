@@ -9,6 +9,7 @@
 #include "bind/http/precondition.h"
 #include "bind/http/response.h"
 #include "bind/http/send_file.h"
+#include "script/runtime.h"
 #include "server/response.h"
 
 static struct ls_call *check(lua_State *L) {
@@ -357,13 +358,14 @@ static int l_compress(lua_State *L) {
 
 /* ---- later ---- */
 
-/* The finalizer of a sentinel that only res refers to: nobody can answer any more. */
+/* The finalizer of a sentinel that only res refers to: nobody can answer any more. It runs in the middle of whatever has
+ * allocated, also of a function that uses this very request: the call ends once no Lua runs. */
 static int l_abandoned(lua_State *L) {
   const struct ls_call_handle *handle = lua_touserdata(L, 1);
   struct ls_call *call = handle->call;
   if (handle->generation == call->generation) {
     call->later = false;
-    ls_call_settle(call);
+    ls_loop_ready(call->module->rt->loop, &call->abandoned);
   }
   return 0;
 }
