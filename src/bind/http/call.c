@@ -545,6 +545,8 @@ void ls_call_on_finish(struct ls_call *call) {
 /* ---- the client leaves ---- */
 
 void ls_call_on_gone(struct ls_call *call) {
+  if (call->gone) /* a stream that the server ends is told before its connection is reset */
+    return;
   call->gone = true;
   wake_all(call, LS_ECLOSED);
   wake_feed(call);
