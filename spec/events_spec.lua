@@ -251,6 +251,19 @@ describe("a stream of events ends", function()
     eventually(function() return told end)
   end)
 
+  it("at once when the server closes, and on_close is called once", function()
+    local calls, events = 0, nil
+    local server, address = serve(nil, function(req, res)
+      req:on_close(function() calls = calls + 1 end)
+      events = res:later():events()
+    end)
+    local connection = open_stream(address)
+    server:close(0)
+    assert.equal(1, calls)
+    assert.is_true(events.closed)
+    connection:close()
+  end)
+
   it("at once when the server closes", function()
     local got, first
     local gate = task.semaphore(1)

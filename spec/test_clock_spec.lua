@@ -294,6 +294,17 @@ describe("test.clock", function()
     assert.same({ 0, "" }, { result.status, result.err }, result.out)
   end)
 
+  it("lets what is overdue fire when it runs again, also far ahead of the machine's", function()
+    local result = runner.script [[
+      local clock, timer = require "luaserve.core.clock", require "luaserve.timer"
+      clock.hold()
+      timer.after(10, print, "overdue")
+      clock.set(clock.now() + 10 * 365 * 86400 * 1000000000)
+      clock.release()
+      timer.after(0.001, print, "later")]]
+    assert.same({ 0, "overdue\nlater\n", "" }, { result.status, result.out, result.err })
+  end)
+
   it("keeps no program alive: one that waits for it says where it is stuck", function()
     local result = runner.script [[
       local test, timer = require "luaserve.test", require "luaserve.timer"

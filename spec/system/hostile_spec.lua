@@ -218,5 +218,31 @@ describe("a client that leaves", function()
     end, 1)
     assert.same({ "gone" }, lines)
   end)
-end)
 
+  it("by a reset is over for who has req but no res only between two uses of req", function()
+    local server = process.serve_code([[
+      local task, timer = require "luaserve.task", require "luaserve.timer"
+      return function(req, res)
+        if req.path ~= "/later" then return res:send("plain") end
+        res:later()
+        res = nil
+        task.background(function()
+          repeat timer.sleep(0.001) until req.closed
+          pcall(function()
+            for _ = 1, 20000 do req:header_list() end -- in the middle of one of these res is collected
+          end)
+          print("over")
+        end)
+      end]])
+    local fields = {}
+    for i = 1, 95 do fields[i] = ("x-%d: %s\r\n"):format(i, ("v"):rep(60)) end
+    for _ = 1, 25 do
+      local connection = server:connect()
+      connection:write("GET /later HTTP/1.1\r\nHost: x\r\n" .. table.concat(fields) .. "\r\n")
+      assert.equal("plain", server:request("/").body)
+      reset(connection)
+      assert.equal("over", server:read_line())
+    end
+    assert.equal(0, (server:stop()))
+  end)
+end)

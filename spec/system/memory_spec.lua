@@ -156,6 +156,27 @@ describe("memory of all requests", function()
       or log:find("GET /hold: not enough memory: all Lua code may hold 64 MiB (--memory-limit)", 1, true), log)
   end)
 
+  it("is free again when the one that held most has ended, though all are refused meanwhile", function()
+    local server = serve([[function routes.hold()
+        local kept = {}
+        for i = 1, 37 do kept[i] = ("x"):rep(MIB) end
+        timer.sleep(3600)
+      end]], "--memory-limit", "40M", "--request-memory", "0")
+    assert.equal(500, server:request("/hold").status)
+    waits.eventually(function() return server:request("/").status == 200 end)
+    server:stop()
+  end)
+
+  it("has room for the seal, however small that of a request is", function()
+    for _, size in ipairs { "1K", "6K", "8K", "9K" } do
+      local server = serve("", "--request-memory", size)
+      server:request("/")
+      server:request("/")
+      local _, log = server:stop()
+      assert.is_nil(log:find("cannot be assigned", 1, true), log)
+    end
+  end)
+
   it("takes sizes", function()
     for _, name in ipairs { "--memory-limit", "--request-memory" } do
       for _, value in ipairs { "x", "-1", "", "1T", "1MB", "1.5M", "99999999999999999999", "99999999G", " 1" } do

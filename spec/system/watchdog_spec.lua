@@ -2,7 +2,7 @@
 --- Handlers and callbacks that hold the loop, in every way there is: they are stopped, and nobody else notices.
 
 local process = require "spec.support.process"
-local json, task = require "luaserve.json", require "luaserve.task"
+local json, task, timer = require "luaserve.json", require "luaserve.task", require "luaserve.timer"
 
 local attacks = {
   ["a loop"] = "while true do end",
@@ -64,6 +64,27 @@ describe("the watchdog", function()
     local _, stopped = log:gsub("error: GET /[^\n]*:%d+: " .. STOPPED .. "\n", "")
     assert.equal(count, stopped, log)
     assert.is_truthy(log:find("stack traceback:", 1, true))
+  end)
+
+  it("stops what goes on after a module that it has stopped", function()
+    local endless = process.temporary("while true do end")
+    local folder, name = endless:match("^(.*/)([^/]+)$")
+    local swallows = process.temporary(("pcall(require, %q) while true do end"):format(name))
+    local server = serve(([[
+      package.path = %q .. "?;" .. package.path
+      function routes.module() require(%q) end
+      function routes.cleanup()
+        local guard <close> = setmetatable({}, { __close = function() while true do end end })
+        require(%q)
+      end]]):format(folder, swallows:match("[^/]+$"), name), "--cpu-limit", "0.2",
+      "--hang-limit", "2", "--slow-limit", "0.1")
+    for _, route in ipairs { "/module", "/cleanup" } do
+      assert.equal(503, server:request(route).status)
+      assert.equal("plain", server:request("/").body)
+    end
+    assert.equal(0, (server:stop()))
+    os.remove(endless)
+    os.remove(swallows)
   end)
 
   it("answers the others that wait meanwhile", function()
@@ -232,6 +253,26 @@ describe("the watchdog", function()
     assert.equal("done", server:request("/patient").body)
     local _, log = server:stop()
     assert.equal("", log)
+  end)
+
+  it("does not count the time in which the whole process was stopped", function()
+    local server = serve([[function routes.busy(req, res)
+        local begun = os.clock()
+        while os.clock() - begun < 0.2 do end -- it has been seen by now
+        print("begins")
+        io.stdout:flush()
+        while os.clock() - begun < 0.5 do end
+        res:send("done")
+      end]], "--cpu-limit", "2", "--hang-limit", "1", "--slow-limit", "0")
+    local connection = server:connect()
+    connection:write("GET /busy HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert.equal("begins", server:read_line())
+    server:signal("STOP")
+    timer.sleep(3.5) -- longer than both limits
+    server:signal("CONT")
+    assert.equal("done", connection:response().body)
+    connection:close()
+    assert.same({ 0, "" }, { server:stop() })
   end)
 
   it("aborts the process where nothing can be stopped", function()
