@@ -170,6 +170,7 @@ describe("an app", function()
       for problem, fn in pairs {
         ["app:use: the middleware must be a function, not a number"] = function() app:use("/x", 1) end,
         ["app:use: the middleware is missing"] = function() app:use("/x") end,
+        ["app:use: an app is mounted: app:mount%(prefix, app%)"] = function() app:use("/x", App.new()) end,
         ["the prefix '/%*x' must have a fixed number of segments"] = function() app:use("/*x", print) end,
         ["app:get: the handler is missing"] = function() app:get("/x", { name = "x" }) end,
         ["app:get: the middleware must be a function, not a string"] = function() app:get("/x", "y", print) end,
@@ -385,6 +386,18 @@ describe("an app", function()
       assert.equal("123", request({ method = "POST", path = "/size", body = "123" }).body)
       assert.equal(400, request({ method = "POST", path = "/json", body = "{" }).status)
       assert.same({ 413, 400 }, seen)
+    end)
+
+    it("with the fields of the error, also where app:on_error answers", function()
+      app:get("/busy", function() error(http_error.new(503, "later", nil, { ["retry-after"] = "7" })) end)
+      app:on_error(function(err, _, res)
+        res:set("retry-after", res:get("retry-after") and "8" or "none")
+        res:send(err.status, "mine")
+      end)
+      local response = request("/busy")
+      assert.same({ 503, "mine", "8" }, { response.status, response.body, response.headers["retry-after"] })
+      response = request { method = "PUT", path = "/busy" }
+      assert.same({ 405, "mine", "GET, HEAD, OPTIONS" }, { response.status, response.body, response.headers.allow })
     end)
 
     it("by app:on_error, which is told what it was", function()

@@ -7,6 +7,24 @@ local http_servers = require "spec.support.http_servers"
 
 local secret, old_secret = ("s"):rep(32), ("o"):rep(16)
 
+describe("a value that is signed", function()
+  it("is a string or a number, as one that is not signed", function()
+    for _, value in ipairs { true, {}, print } do
+      assert.error_matches(function() cookie.sign(value, secret) end, "cookie.sign: the value must be a string, not a ")
+    end
+    assert.error_matches(function() cookie.sign(nil, secret) end, "the value must be a string, not a nil")
+    assert.equal("7", cookie.unsign(cookie.sign(7, secret), secret))
+    local failure
+    local _, address = http_servers.serve(nil, function(_, res)
+      failure = select(2, pcall(res.set_cookie, res, "user", nil, { secret = secret }))
+      res:send("")
+    end)
+    assert.is_nil(client.request(address, {}).headers["set-cookie"])
+    assert.matches("the value of user must be a string, not a nil", failure)
+    http_servers.clean_up()
+  end)
+end)
+
 describe("cookie.parse", function()
   local function check(text, expected)
     assert.same(expected, cookie.parse(text))

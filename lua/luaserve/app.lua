@@ -273,6 +273,7 @@ function Group:use(prefix, ...)
   local text = type(prefix) == "string" and parse_prefix(prefix, "app:use") or ""
   if functions.n == 0 then mistake("app:use: the middleware is missing") end
   for i = 1, functions.n do
+    if getmetatable(functions[i]) == App then mistake("app:use: an app is mounted: app:mount(prefix, app)") end
     check_callable(functions[i], "app:use: the middleware")
     table.insert(self._entries, { prefix = text, middleware = functions[i] })
   end
@@ -479,6 +480,7 @@ local function answer_failure(route, failure, req, res)
   core.fail(req, failure, not is_answer or (res.headers_sent and not res.finished))
   if res.headers_sent then return end
   for _, name in ipairs(told) do res:remove(name) end
+  for name, value in pairs(http_error.is(err) and err.headers or none) do res:set(name, value) end
   call_error_handlers(route, err, req, res)
   if not res.headers_sent then
     http_error.answer(http_error.is(err) and err or http_error.new(500), req, res)

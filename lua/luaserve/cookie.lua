@@ -205,13 +205,16 @@ local function signature_of(value, secret, name)
 end
 
 --- A value with a signature, for who wants to know whether it comes back unchanged. It can be read by everybody.
--- @param value a string
+-- @param value a string, or a number
 -- @param secrets a string of at least 16 bytes, or a list of such: the first one signs
 -- @param name optional: what it is for, such as the name of its cookie: for another one it is not valid
 -- @return value .. "." .. signature
 -- @usage local signed = cookie.sign("7", secret, "user")
 function cookie.sign(value, secrets, name)
   local secret = check_secrets(secrets, "sign")[1]
+  if type(value) ~= "string" and type(value) ~= "number" then
+    error("cookie.sign: the value must be a string, not a " .. type(value), 2)
+  end
   return value .. "." .. signature_of(value, secret, name or "")
 end
 

@@ -13,7 +13,8 @@ function methods.set_cookie(res, name, value, attributes)
     local copy = {}
     for key, attribute in pairs(attributes) do copy[key] = attribute end
     copy.secret = nil
-    value, attributes = cookie.sign(tostring(value), attributes.secret, name), copy
+    if value ~= nil then value = cookie.sign(value, attributes.secret, name) end -- nil is refused below, by its name
+    attributes = copy
   end
   local text = cookie._build(name, value, attributes, 2)
   return res:add("set-cookie", text)
