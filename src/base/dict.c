@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/siphash.h"
@@ -55,12 +55,6 @@ struct ls_dicts {
 
 /* ---- entries, under the stripe's mutex ---- */
 
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static struct entry **find_link(struct stripe *stripe, struct ls_slice key, uint64_t hash) {
   struct entry **link = &stripe->buckets[hash >> 8 & (stripe->bucket_count - 1)];
   while (*link != NULL && ((*link)->hash != hash || !ls_slice_equal(ls_slice((*link)->bytes, (*link)->key_len), key)))
@@ -88,7 +82,7 @@ static bool has_expired(const struct entry *entry, uint64_t now) {
 /* The link of what is there and has not expired; *link is NULL where nothing is. */
 static struct entry **find(struct stripe *stripe, struct ls_slice key, uint64_t hash) {
   struct entry **link = find_link(stripe, key, hash);
-  if (*link != NULL && has_expired(*link, now_ns())) {
+  if (*link != NULL && has_expired(*link, ls_clock_ns())) {
     remove_at(stripe, link);
     stripe->stats.expirations++;
     link = find_link(stripe, key, hash);
@@ -115,7 +109,7 @@ static void evict_one(struct stripe *stripe, uint64_t now) {
 }
 
 static void make_room(struct stripe *stripe, size_t size) {
-  uint64_t now = now_ns();
+  uint64_t now = ls_clock_ns();
   while (stripe->stats.bytes + size > stripe->stats.max_bytes && !ls_list_is_empty(&stripe->used))
     evict_one(stripe, now);
 }
@@ -174,7 +168,7 @@ static void insert(struct stripe *stripe, struct entry *entry) {
 }
 
 static uint64_t expiry_of(uint64_t ttl_ns) {
-  return ttl_ns == 0 ? 0 : now_ns() + ttl_ns;
+  return ttl_ns == 0 ? 0 : ls_clock_ns() + ttl_ns;
 }
 
 static void touch(struct stripe *stripe, struct entry *entry) {
@@ -354,7 +348,7 @@ int64_t ls_dict_ttl(struct ls_dict *dict, struct ls_slice key) {
   unlock(stripe);
   if (entry == NULL)
     return -1;
-  uint64_t now = now_ns();
+  uint64_t now = ls_clock_ns();
   return expires == 0 ? 0 : expires > now ? (int64_t)(expires - now) : 1;
 }
 
@@ -379,7 +373,7 @@ static int append_key(struct ls_buf *out, const struct entry *entry) {
 int64_t ls_dict_keys(struct ls_dict *dict, size_t max, struct ls_buf *out) {
   int64_t count = 0;
   int status = 0;
-  uint64_t now = now_ns();
+  uint64_t now = ls_clock_ns();
   for (unsigned i = 0; i < dict->stripe_count && status == 0; i++) {
     struct stripe *stripe = lock(dict, i);
     for (struct ls_list *link = stripe->used.next; link != &stripe->used && status == 0; link = link->next) {
@@ -475,7 +469,7 @@ struct ls_dicts *ls_dicts_new(void) {
     return NULL;
   }
   if (getrandom(&dicts->secret, sizeof dicts->secret, GRND_NONBLOCK) != sizeof dicts->secret)
-    dicts->secret.k0 = now_ns(); /* early in the life of a system: better than nothing */
+    dicts->secret.k0 = ls_clock_ns(); /* early in the life of a system: better than nothing */
   return dicts;
 }
 

@@ -99,14 +99,7 @@ static struct handle *push_handle(lua_State *L) {
 
 /* The line that called spawn, for the log. */
 static void note_origin(lua_State *L, struct handle *handle) {
-  lua_Debug caller;
-  for (int level = 1; lua_getstack(L, level, &caller); level++) {
-    lua_getinfo(L, "Sl", &caller);
-    if (caller.currentline > 0 && strncmp(caller.source, "@luaserve/", 10) != 0) {
-      snprintf(handle->spawned_at, sizeof handle->spawned_at, "%s:%d", caller.short_src, caller.currentline);
-      return;
-    }
-  }
+  ls_task_find_place(L, 1, handle->spawned_at, sizeof handle->spawned_at);
 }
 
 /* Starts the function at index first, with what stands above it, in scope; the handle takes their place. */
@@ -279,8 +272,7 @@ static int l_shield(lua_State *L) {
 
 /* in_request() -> whether the running task belongs to a request */
 static int l_in_request(lua_State *L) {
-  const struct ls_task *task = ls_runtime_of(L)->running;
-  lua_pushboolean(L, task != NULL && task->scope != NULL && task->scope->is_request);
+  lua_pushboolean(L, ls_task_request(ls_runtime_of(L)->running) != NULL);
   return 1;
 }
 

@@ -9,7 +9,11 @@
 #include "script/interrupt.h"
 #include "script/pattern.h"
 
-enum { PIECE = 1 << 20, LONGEST = INT_MAX };
+enum {
+  PIECE = 1 << 20,
+  LONGEST = INT_MAX,
+  FEW_BYTES = 1000, /* what is compared in vain before memmem, which has to prepare, is asked */
+};
 
 /* ---- arguments ---- */
 
@@ -124,8 +128,27 @@ static bool is_plain(struct ls_slice pattern) {
   return true;
 }
 
+/* Where the bytes of part are first, NULL: nowhere. In linear time; memchr for its first byte is fastest for as long as
+ * that is rare. */
+static const char *find_bytes(struct ls_slice subject, struct ls_slice part) {
+  if (part.len == 0)
+    return subject.ptr;
+  const char *s = subject.ptr, *end = s + subject.len;
+  size_t compared = 0;
+  while ((size_t)(end - s) >= part.len) {
+    s = memchr(s, *part.ptr, (size_t)(end - s) - part.len + 1);
+    if (s == NULL || memcmp(s + 1, part.ptr + 1, part.len - 1) == 0)
+      return s;
+    s++;
+    compared += part.len;
+    if (compared > FEW_BYTES + (size_t)(s - subject.ptr))
+      return memmem(s, (size_t)(end - s), part.ptr, part.len);
+  }
+  return NULL;
+}
+
 static int find_plain(lua_State *L, struct ls_slice subject, size_t offset, struct ls_slice part) {
-  const char *found = ls_pattern_find_plain(ls_slice(subject.ptr + offset, subject.len - offset), part);
+  const char *found = find_bytes(ls_slice(subject.ptr + offset, subject.len - offset), part);
   if (found != NULL)
     return push_found(L, (size_t)(found - subject.ptr), part.len);
   luaL_pushfail(L);

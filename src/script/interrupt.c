@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
@@ -17,12 +18,6 @@ enum {
   GRACE_STEPS = 1000, /* instructions between two looks at the clock while cleanup has its time */
   TSAN_STEPS = 10000,
 };
-
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- on the thread that runs the code ---- */
 
@@ -66,7 +61,7 @@ static enum verdict look(lua_State *L, struct ls_interrupt *interrupt) {
     return NOTHING;
   }
   atomic_store(&interrupt->due, true);
-  uint64_t now = now_ns();
+  uint64_t now = ls_clock_ns();
   if (interrupt->raised_at != 0)
     return now - interrupt->raised_at < (uint64_t)LS_INTERRUPT_GRACE_MS * 1000000 ? CLEANUP : RAISE;
   interrupt->raised_at = now;
@@ -167,7 +162,7 @@ bool ls_interrupt_leave(struct ls_interrupt *interrupt) {
 
 void ls_interrupt_begin_grace(struct ls_interrupt *interrupt) {
   if (interrupt->raised_at == 0)
-    interrupt->raised_at = now_ns();
+    interrupt->raised_at = ls_clock_ns();
 }
 
 /* ---- on any other thread ---- */

@@ -20,8 +20,7 @@
  * worker only the worker ends, always in order. */
 static int l_exit(lua_State *L) {
   int status = EXIT_SUCCESS;
-  const struct ls_task *task = ls_runtime_of(L)->running;
-  if (task != NULL && task->scope != NULL && task->scope->is_request)
+  if (ls_task_request(ls_runtime_of(L)->running) != NULL)
     return luaL_error(L, "os.exit in a request would end every request: answer, and close the server instead");
   if (lua_isboolean(L, 1))
     status = lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -2,9 +2,8 @@
 #include "script/memory.h"
 
 #include <stdio.h>
-#include <uv.h>
 
-#include "loop/loop.h"
+#include "base/clock.h"
 #include "script/alloc.h"
 #include "script/collector.h"
 #include "script/runtime.h"
@@ -18,13 +17,9 @@ enum { FULL_PERCENT = 90, RELIEVED_PERCENT = 80 };
 
 /* ---- a slice ---- */
 
-static struct ls_scope *request_scope(const struct ls_task *task) {
-  return task->scope != NULL && task->scope->is_request ? task->scope : NULL;
-}
-
 void ls_memory_begin(struct ls_runtime *rt, struct ls_task *task) {
   const struct ls_limits *limits = &rt->limits;
-  struct ls_scope *scope = request_scope(task);
+  struct ls_scope *scope = ls_task_request(task);
   size_t used = ls_alloc_used(rt->alloc), limit = limits->memory;
   rt->slice_bytes = used;
   rt->limited_alone = false;
@@ -41,7 +36,7 @@ void ls_memory_begin(struct ls_runtime *rt, struct ls_task *task) {
 
 /* A scope whose last task has ended may be another request's by now, and holds nothing. */
 void ls_memory_end(struct ls_runtime *rt, const struct ls_task *task) {
-  struct ls_scope *scope = request_scope(task);
+  struct ls_scope *scope = ls_task_request(task);
   size_t used = ls_alloc_used(rt->alloc), before = rt->slice_bytes;
   ls_alloc_limit(rt->alloc, 0);
   if (scope == NULL || (task->ended && ls_list_is_empty(&scope->members)))
@@ -79,7 +74,7 @@ static size_t percent(size_t bytes, unsigned percent) {
 static struct ls_scope *find_largest(struct ls_runtime *rt) {
   struct ls_scope *largest = NULL;
   for (struct ls_list *link = rt->live_tasks.next; link != &rt->live_tasks; link = link->next) {
-    struct ls_scope *scope = request_scope(ls_container_of(link, struct ls_task, link));
+    struct ls_scope *scope = ls_task_request(ls_container_of(link, struct ls_task, link));
     if (scope != NULL && !scope->cancelling && scope->give_up != NULL &&
         (largest == NULL || scope->charge > largest->charge))
       largest = scope;
@@ -104,7 +99,7 @@ static bool is_full(const struct ls_runtime *rt) {
 
 /* At most once in a while. Whether it did. */
 static bool collect(struct ls_runtime *rt) {
-  uint64_t now = uv_hrtime();
+  uint64_t now = ls_clock_ns();
   if (rt->collected_at != 0 && now - rt->collected_at < COLLECT_NS)
     return false;
   rt->collected_at = now;

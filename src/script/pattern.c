@@ -9,7 +9,6 @@ enum {
   STEPS = 1000,         /* between two pauses */
   BYTES_OF_A_STEP = 16, /* passing over so many counts as one */
   LONG_SET = 64,        /* what is worth a table */
-  FEW_BYTES = 1000,     /* what is compared in vain before memmem, which has to prepare, is asked */
 };
 
 enum kind { MOST, LEAST, OPTIONAL, OPENED, CLOSED };
@@ -580,24 +579,4 @@ void ls_pattern_init(struct ls_pattern *m, struct ls_slice subject, struct ls_sl
   m->budget = STEPS;
   if (!anchored)
     find_head(m);
-}
-
-/* ---- plain text ---- */
-
-/* memchr for its first byte is fastest for as long as that is rare. */
-const char *ls_pattern_find_plain(struct ls_slice subject, struct ls_slice part) {
-  if (part.len == 0)
-    return subject.ptr;
-  const char *s = subject.ptr, *end = s + subject.len;
-  size_t compared = 0;
-  while ((size_t)(end - s) >= part.len) {
-    s = memchr(s, *part.ptr, (size_t)(end - s) - part.len + 1);
-    if (s == NULL || memcmp(s + 1, part.ptr + 1, part.len - 1) == 0)
-      return s;
-    s++;
-    compared += part.len;
-    if (compared > FEW_BYTES + (size_t)(s - subject.ptr))
-      return memmem(s, (size_t)(end - s), part.ptr, part.len);
-  }
-  return NULL;
 }

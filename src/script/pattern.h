@@ -67,7 +67,4 @@ void ls_pattern_init(struct ls_pattern *m, struct ls_slice subject, struct ls_sl
 enum ls_pattern_result ls_pattern_search(struct ls_pattern *m, const char *from);
 enum ls_pattern_result ls_pattern_resume(struct ls_pattern *m);
 
-/* Where the bytes of part are first, NULL: nowhere. In linear time. */
-const char *ls_pattern_find_plain(struct ls_slice subject, struct ls_slice part);
-
 #endif

@@ -176,8 +176,7 @@ static int l_setmetatable(lua_State *L) {
 }
 
 static bool is_in_request(lua_State *L) {
-  const struct ls_task *task = ls_runtime_of(L)->running;
-  return task != NULL && task->scope != NULL && task->scope->is_request;
+  return ls_task_request(ls_runtime_of(L)->running) != NULL;
 }
 
 /* Calls the original, upvalue 1, with the arguments as they are. */

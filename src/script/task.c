@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,18 @@ int ls_task_keep_traceback(lua_State *L) {
   }
   lua_settop(L, 1);
   return 1;
+}
+
+bool ls_task_find_place(lua_State *L, int level, char *text, size_t size) {
+  lua_Debug frame;
+  for (; lua_getstack(L, level, &frame); level++) {
+    lua_getinfo(L, "Sl", &frame);
+    if (frame.currentline > 0 && strncmp(frame.source, "@luaserve/", 10) != 0) {
+      snprintf(text, size, "%s:%d", frame.short_src, frame.currentline);
+      return true;
+    }
+  }
+  return false;
 }
 
 static int l_text(lua_State *L) {

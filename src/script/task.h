@@ -61,6 +61,11 @@ struct ls_task {
   unsigned shield;     /* depth of task.shield: deliver later */
 };
 
+/* The scope of the request that task, which may be NULL, belongs to; NULL: it belongs to none. */
+static inline struct ls_scope *ls_task_request(const struct ls_task *task) {
+  return task != NULL && task->scope != NULL && task->scope->is_request ? task->scope : NULL;
+}
+
 /* A task from the pool, or a new one. NULL: out of memory. Safe outside protected calls. It is live from here on and
  * must be started (or given back with ls_task_drop). scope may be NULL (not a member of any); scope->members gets the
  * task when member is true; what the task starts joins scope either way. */
@@ -122,6 +127,10 @@ int ls_task_keep_traceback(lua_State *L);
 
 /* Pushes the traceback of L, without the C functions that are below all of it, or nil where nothing else is there. */
 void ls_task_push_traceback(lua_State *L);
+
+/* Where L is, "app.lua:12": the innermost line, from this level on, that is not luaserve's own. false: there is none, and
+ * text is as it was. */
+bool ls_task_find_place(lua_State *L, int level, char *text, size_t size);
 
 /* Whether the value at index is a cancellation. */
 bool ls_task_is_cancellation(lua_State *L, int index);

@@ -72,17 +72,9 @@ void ls_trace_wake(struct ls_task *task) {
 
 /* ---- places ---- */
 
-/* The innermost line that is not luaserve's own. */
 static void describe_place(lua_State *L, const struct ls_task *task, char *where, size_t size) {
-  lua_Debug frame;
-  for (int level = 0; lua_getstack(L, level, &frame); level++) {
-    lua_getinfo(L, "Sl", &frame);
-    if (frame.currentline > 0 && strncmp(frame.source, "@luaserve/", 10) != 0) {
-      snprintf(where, size, "%s:%d", frame.short_src, frame.currentline);
-      return;
-    }
-  }
-  snprintf(where, size, "%s", task->origin != NULL ? task->origin : "?");
+  if (!ls_task_find_place(L, 0, where, size))
+    snprintf(where, size, "%s", task->origin != NULL ? task->origin : "?");
 }
 
 static struct ls_trace_place *place_of(struct ls_trace *trace, const char *name, const char *where) {

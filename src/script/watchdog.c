@@ -51,12 +51,8 @@ struct ls_watchdog {
   atomic_bool has_words;
 };
 
-static uint64_t now_ns(void) {
-  return uv_hrtime();
-}
-
 static double seconds_since(const struct ls_watchdog *dog) {
-  return (double)(now_ns() - atomic_load(&dog->since)) / 1e9;
+  return (double)(ls_clock_ns() - atomic_load(&dog->since)) / 1e9;
 }
 
 static struct ls_watchdog *dog_of(lua_State *L) {
@@ -153,7 +149,7 @@ void ls_watchdog_begin(struct ls_runtime *rt, struct ls_task *task) {
 
 /* A route that is slow at each request must not fill the log. */
 static void log_slow(struct ls_watchdog *dog) {
-  uint64_t now = now_ns();
+  uint64_t now = ls_clock_ns();
   if (dog->logged_at != 0 && now - dog->logged_at < (uint64_t)LOG_MS * 1000000) {
     dog->left_out++;
     return;
@@ -240,10 +236,10 @@ static bool wait_for_tick(struct ls_watchdog *dog, unsigned ms) {
 static void *run(void *data) {
   struct ls_watchdog *dog = data;
   unsigned seen = 0, idle = 0;
-  uint64_t since = 0, last = now_ns();
+  uint64_t since = 0, last = ls_clock_ns();
   while (wait_for_tick(dog, idle < IDLE_TICKS ? TICK_MS : IDLE_TICK_MS)) {
     unsigned slice = atomic_load_explicit(&dog->interrupt.slice, memory_order_acquire);
-    uint64_t now = now_ns();
+    uint64_t now = ls_clock_ns();
     bool runs = slice & 1;
     if (now - last >
         (uint64_t)MISSED_MS * 1000000) /* the process was stopped, the machine stood still: nobody's time */

@@ -123,8 +123,7 @@ static int check_status(lua_State *L) {
 int ls_process_l_exit(lua_State *L) {
   struct ls_runtime *rt = ls_runtime_of(L);
   int status = check_status(L);
-  const struct ls_task *task = rt->running;
-  if (task != NULL && task->scope != NULL && task->scope->is_request)
+  if (ls_task_request(rt->running) != NULL)
     return luaL_error(L, "process.exit in a request would end every request: answer, and close the server instead");
   if (rt->process->ended)
     return luaL_error(L, "process.exit: the program is ending already");
