@@ -7,6 +7,7 @@
 -- outermost. A mounted app hands each of its routes on to the apps that it is mounted in.
 -- @module luaserve.app
 
+local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
@@ -456,10 +457,6 @@ end
 
 -- ---- failures ----
 
---- Fields that told of a response which will not be.
-local told = { "content-type", "content-length", "content-encoding", "content-disposition", "content-range",
-  "accept-ranges", "etag", "last-modified", "cache-control", "expires" }
-
 local function call_error_handlers(route, err, req, res)
   for _, app in ipairs(route.apps) do
     if app._error_handler then
@@ -479,8 +476,7 @@ local function answer_failure(route, failure, req, res)
   end
   core.fail(req, failure, not is_answer or (res.headers_sent and not res.finished))
   if res.headers_sent then return end
-  for _, name in ipairs(told) do res:remove(name) end
-  for name, value in pairs(http_error.is(err) and err.headers or none) do res:set(name, value) end
+  begin_again(res, http_error.is(err) and err.headers)
   call_error_handlers(route, err, req, res)
   if not res.headers_sent then
     http_error.answer(http_error.is(err) and err or http_error.new(500), req, res)

@@ -2,7 +2,9 @@
 --- What a client sees of an error. In production: that there was one, and the name of the request to ask about it. In
 -- development: where, with the lines around it, the traceback, the request. The error itself goes on, to the log.
 
+local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
+local html = require "luaserve.core.html"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
@@ -15,10 +17,8 @@ local LINES_AROUND = 6
 local SOURCE_MAX = 1 << 20 -- bytes of a file from which lines are shown
 local PLACE_MAX = 1000     -- bytes of a text in which a place is looked for
 
-local entities = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
-
 local function escape(text)
-  return (tostring(text):gsub("[&<>\"']", entities):gsub("[\0-\8\11-\31\127]", "?"))
+  return (html.escape(tostring(text)):gsub("[\0-\8\11-\31\127]", "?"))
 end
 
 -- ---- pages ----
@@ -123,8 +123,8 @@ end
 --- Whether the client names HTML, or JSON, first of the two: browsers name HTML, programs mostly JSON or nothing.
 local function kind_for(req)
   local accept = (req.headers.accept or ""):lower()
-  local html, problem = accept:find("text/html", 1, true), accept:find("json", 1, true)
-  if html and (not problem or html < problem) then return "html" end
+  local page, problem = accept:find("text/html", 1, true), accept:find("json", 1, true)
+  if page and (not problem or page < problem) then return "html" end
   return problem and "json" or "text"
 end
 
@@ -142,10 +142,6 @@ local function problem_of(failure, req)
   return problem
 end
 
--- Fields that told of a response which will not be.
-local told = { "accept-ranges", "cache-control", "content-disposition", "content-encoding", "content-length",
-  "content-range", "content-type", "etag", "expires", "last-modified" }
-
 --- A middleware that answers errors, http errors too: with a page for who reads HTML, problem details (RFC 9457) for
 -- who reads JSON, and text for others.
 -- @param options development: true: everything is shown, to everybody (default: whether luaserve was started with
@@ -161,10 +157,7 @@ return function(options)
   local function answer(req, res, failure, traceback)
     local problem = problem_of(failure, req)
     local shown = traceback and problem.status >= 500
-    for _, name in ipairs(told) do res:remove(name) end
-    if http_error.is(failure) then
-      for name, value in pairs(failure.headers or {}) do res:set(name, value) end
-    end
+    begin_again(res, http_error.is(failure) and failure.headers)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then

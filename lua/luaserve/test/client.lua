@@ -9,7 +9,9 @@ local failure = require "luaserve.test.failure"
 local message = require "luaserve.test.message"
 local options_of = require "luaserve.core.options"
 local response = require "luaserve.test.response"
+local router = require "luaserve.router"
 local task = require "luaserve.task"
+local url = require "luaserve.url"
 
 local client = {}
 
@@ -87,7 +89,7 @@ end
 
 local function with_query(path, query)
   if not query then return path end
-  local text = type(query) == "table" and message.encode_fields(query) or query
+  local text = type(query) == "table" and router.build_query(query) or query
   if text == "" then return path end
   return path .. (path:find("?", 1, true) and "&" or "?") .. text
 end
@@ -198,35 +200,13 @@ end
 
 -- ---- redirects ----
 
-local function remove_dots(path)
-  local out = {}
-  for segment in (path .. "/"):gmatch("([^/]*)/") do
-    if segment == ".." then
-      if #out > 1 then out[#out] = nil end
-    elseif segment ~= "." then
-      out[#out + 1] = segment
-    end
-  end
-  if path:find("/%.%.?$") then out[#out + 1] = "" end
-  return table.concat(out, "/")
-end
-
---- The target that a Location means, seen from another one (RFC 3986 5.2); nil: another host's.
+--- The target that a Location means, seen from another one; nil: another host's, or no URL.
 local function resolve(self, target, location)
-  location = location:gsub("#.*$", "")
-  local authority, rest = location:match("^https?://([^/?]*)(.*)$")
-  if not authority then authority, rest = location:match("^//([^/?]*)(.*)$") end
-  if authority then
-    if authority:lower() ~= self.host:lower() then return nil end
-    return rest:find("^/") and rest or "/" .. rest
-  elseif location:find("^%a[%w+.-]*:") then
-    return nil
-  end
-  local path = target:match("^[^?]*")
-  if location == "" or location:find("^?") then return path .. location end
-  local where, query = location:match("^([^?]*)(.*)$")
-  if not where:find("^/") then where = path:match("^(.*/)") .. where end
-  return remove_dots(where) .. query
+  local here = url.parse("http://" .. self.host .. target)
+  local there = url.parse(location, "http://" .. self.host .. target)
+  if not here or not there or not there.scheme:find("^https?$") then return nil end
+  if there.host ~= here.host or there.port ~= here.port then return nil end
+  return there.path .. (there.query and "?" .. there.query or "")
 end
 
 local redirects = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }

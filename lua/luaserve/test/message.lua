@@ -3,30 +3,15 @@
 
 local crypto = require "luaserve.crypto"
 local json = require "luaserve.json"
+local router = require "luaserve.router"
 
 local message = {}
-
-local function encode(text)
-  return (tostring(text):gsub("[^%w%-._~]", function(c) return ("%%%02X"):format(c:byte()) end))
-end
 
 local function sorted_names(t)
   local names = {}
   for name in pairs(t) do names[#names + 1] = name end
   table.sort(names)
   return names
-end
-
---- { a = 1, b = { 2, 3 } } as a=1&b=2&b=3.
-function message.encode_fields(fields)
-  local parts = {}
-  for _, name in ipairs(sorted_names(fields)) do
-    local value = fields[name]
-    for _, one in ipairs(type(value) == "table" and value or { value }) do
-      parts[#parts + 1] = encode(name) .. "=" .. encode(one)
-    end
-  end
-  return table.concat(parts, "&")
 end
 
 --- A name or a file's name in a part's head (HTML, 4.10.21.8).
@@ -68,7 +53,7 @@ end
 --- The body that options describe, and its type: a string or a function that gives pieces; nil: none.
 function message.body_of(options)
   if options.json ~= nil then return json.encode(options.json), "application/json" end
-  if options.form then return message.encode_fields(options.form), "application/x-www-form-urlencoded" end
+  if options.form then return router.build_query(options.form), "application/x-www-form-urlencoded" end
   if options.multipart then return format_multipart(options.multipart) end
   return options.body
 end
