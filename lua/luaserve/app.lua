@@ -564,25 +564,6 @@ local exchange
 
 local request_options = { "body", "headers", "method", "path", "timeout" }
 
---- A server of the app's own, on a unix socket that nobody else may open. It does not keep the app alive.
-local function start_private_server(app)
-  local http, crypto = require "luaserve.http", require "luaserve.crypto"
-  local weak = setmetatable({ app = app }, { __mode = "v" })
-  local proxy = setmetatable({}, {
-    __call = function() end,
-    __serve = function()
-      local _, given, routes = app:__serve { keep_alive_timeout = false } -- as long as the client likes
-      return function(req, res) return weak.app._handler(req, res) end, given, routes
-    end,
-  })
-  local folder = os.getenv "TMPDIR" or "/tmp"
-  local path = ("%s/luaserve-%s.sock"):format(folder, crypto.hex_encode(crypto.random_bytes(12)))
-  app._private = http.create_server(proxy)
-  assert(app._private:listen { path = path, mode = tonumber("600", 8) })
-  app._private:unref()
-  app._pool = exchange.pool { path = path }
-end
-
 --- Sends the app a request through a server of its own, and returns what a client would get.
 -- @param request method ("GET"), path ("/", may have a query), headers ({ name = value | { value, ... } }), body,
 -- timeout (30: seconds)
@@ -593,7 +574,7 @@ function App:request(request)
   if type(request) == "string" then request = { path = request } end
   options.check(request, "app:request", request_options)
   local bytes = exchange.format(request or none, 2)
-  if not self._pool then start_private_server(self) end
+  if not self._pool then self._private, self._pool = exchange.serve(self) end
   return self._pool:send(bytes, request and request.method, request and request.timeout or 30)
 end
 

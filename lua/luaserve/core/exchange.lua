@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: MIT
---- One request and its response over a connection of our own: as much of HTTP/1.1 (RFC 9112) as our own server speaks,
--- for app:request.
+--- Requests to an app in process, for app:request: over a private server of its own, so that a spec sees what a client
+-- would see.
 
-local net = require "luaserve.net"
+local connection = require "luaserve.core.connection"
+local crypto = require "luaserve.crypto"
+local http = require "luaserve.http"
 
 local exchange = {}
 
@@ -53,62 +55,29 @@ end
 
 -- ---- the response ----
 
--- What breaks off is raised: the code.
-local function need(value, _, code)
-  return value or error(code or "EOF", 0)
-end
-
-local function read_fields(socket, list)
-  local headers = {}
-  while true do
-    local line = need(socket:read_until "\r\n")
-    if line == "" then return headers end
-    local name, value = line:match "^([^:]+): ?(.*)$"
-    list[#list + 1] = { name, value }
-    name = name:lower()
-    headers[name] = headers[name] and headers[name] .. ", " .. value or value
-  end
-end
-
-local function read_chunked(socket, response)
+--- The whole body; nil, message, code where it breaks off.
+local function read_body(wire)
   local parts = {}
   while true do
-    local size = tonumber(need(socket:read_until "\r\n"), 16)
-    if size == 0 then
-      response.trailers = read_fields(socket, {})
-      return table.concat(parts)
-    end
-    parts[#parts + 1] = need(socket:read_exactly(size))
-    need(socket:read_exactly(2))
+    local piece, message, code = wire:read()
+    if message then return nil, message, code end
+    if not piece then return table.concat(parts) end
+    parts[#parts + 1] = piece
   end
 end
 
-local function read_body(socket, response, method)
-  local headers, status = response.headers, response.status
-  if method == "HEAD" or status == 204 or status == 304 then
-    return ""
-  elseif headers["transfer-encoding"] then
-    return read_chunked(socket, response)
-  elseif headers["content-length"] then
-    local length = tonumber(headers["content-length"])
-    return length == 0 and "" or need(socket:read_exactly(length))
-  end
-  response.closes = true
-  return need(socket:read_all())
-end
-
---- Reads one response; raises where it breaks off. Interim ones are passed over.
-local function read_response(socket, method)
-  local response
-  repeat
-    local line = need(socket:read_until "\r\n")
-    local status, reason = line:match "^HTTP/1%.%d (%d%d%d) ?(.*)$"
-    response = { status = tonumber(status), reason = reason, header_list = {} }
-    response.headers = read_fields(socket, response.header_list)
-  until response.status >= 200
-  response.closes = response.headers.connection == "close"
-  response.body = read_body(socket, response, method)
-  return response
+--- Reads one response; nil, message, code where it breaks off. Interim ones are passed over.
+-- @return the response, and whether the connection ends with it
+local function read_response(wire, method)
+  local head, message, code = wire:read_head(method)
+  if not head then return nil, message, code end
+  local framing, body = wire.framing
+  body, message, code = read_body(wire)
+  if not body then return nil, message, code end
+  return {
+    status = head.status, reason = head.reason, headers = head.headers, header_list = head.header_list, body = body,
+    trailers = framing == "chunked" and wire:trailers() or nil,
+  }, framing == "rest" or head.headers.connection == "close"
 end
 
 local Pool = {}
@@ -120,30 +89,47 @@ function exchange.pool(address)
 end
 
 function Pool:close()
-  for _, socket in ipairs(self.idle) do socket:close() end
+  for _, wire in ipairs(self.idle) do wire:close() end
   self.idle = {}
 end
 
 --- Sends what exchange.format has made.
 -- @return the response; or nil, message, code: ETIMEDOUT, EOF
 function Pool:send(bytes, method, timeout)
-  local socket = table.remove(self.idle)
-  if not socket then
-    local made, message, code = net.connect(self.address)
-    if not made then return nil, message, code end
-    socket = made
-  end
+  local wire, message, code = table.remove(self.idle), nil, nil
+  if not wire then wire, message, code = connection.open(self.address) end
+  if not wire then return nil, message, code end
   local kept = false
-  local _ <close> = setmetatable({}, { __close = function() if not kept then socket:close() end end })
-  socket:set_timeout(timeout)
-  socket:write(bytes) -- it may have been answered before it was read whole
-  local ok, response = pcall(read_response, socket, method)
-  if not ok and response == "ETIMEDOUT" then return nil, "ETIMEDOUT: no response in time", "ETIMEDOUT" end
-  if not ok then return nil, "EOF: the response has broken off", "EOF" end
-  kept = not response.closes
-  if kept then table.insert(self.idle, socket) end
-  response.closes = nil
+  local _ <close> = setmetatable({}, { __close = function() if not kept then wire:close() end end })
+  wire:_set_timeout(timeout)
+  wire:write(bytes) -- it may have been answered before it was read whole
+  local response, ends, why = read_response(wire, method)
+  if not response and why == "ETIMEDOUT" then return nil, "ETIMEDOUT: no response in time", "ETIMEDOUT" end
+  if not response then return nil, "EOF: the response has broken off", "EOF" end
+  kept = not ends
+  if kept then table.insert(self.idle, wire) end
   return response
+end
+
+-- ---- the server ----
+
+--- A server of an app's own, on a unix socket that nobody else may open. It does not keep the app alive.
+-- @return the server; connections to it
+function exchange.serve(app)
+  local weak = setmetatable({ app = app }, { __mode = "v" })
+  local proxy = setmetatable({}, {
+    __call = function() end,
+    __serve = function()
+      local _, given, routes = app:__serve { keep_alive_timeout = false } -- as long as the client likes
+      return function(req, res) return weak.app(req, res) end, given, routes
+    end,
+  })
+  local folder = os.getenv "TMPDIR" or "/tmp"
+  local path = ("%s/luaserve-%s.sock"):format(folder, crypto.hex_encode(crypto.random_bytes(12)))
+  local server = http.create_server(proxy)
+  assert(server:listen { path = path, mode = tonumber("600", 8) })
+  server:unref()
+  return server, exchange.pool { path = path }
 end
 
 return exchange

@@ -3,7 +3,7 @@
 
 local cleanup = require "luaserve.test.cleanup"
 local clock = require "luaserve.core.clock"
-local connection = require "luaserve.test.connection"
+local connection = require "luaserve.core.connection"
 local cookies = require "luaserve.test.cookies"
 local failure = require "luaserve.test.failure"
 local message = require "luaserve.test.message"

@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- One connection of a client: bytes out as they are, responses in as their framing says (RFC 9112).
+--- One connection of a client: bytes out as they are, responses in as their framing says (RFC 9112). For specs of
+-- apps, and for app:request.
+-- @module luaserve.core.connection
 
 local net = require "luaserve.net"
 
@@ -26,6 +28,11 @@ function connection.open(address, timeout)
   if not socket then return nil, message, code end
   socket:set_timeout(timeout)
   return setmetatable({ socket = socket }, Connection)
+end
+
+--- Seconds for each read and write from now on.
+function Connection:_set_timeout(seconds)
+  self.socket:set_timeout(seconds)
 end
 
 --- Async. Sends bytes as they are.
