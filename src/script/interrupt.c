@@ -83,12 +83,18 @@ void ls_interrupt_look(lua_State *L) {
   if (interrupt == NULL || !atomic_load(&interrupt->due))
     return; /* the hook is left from what is over */
   bool first = interrupt->raised_at == 0;
+  lua_sethook(L, on_hook, LUA_MASKCOUNT, GRACE_STEPS); /* for cleanup, also where note raises for want of memory */
   enum verdict verdict = look(L, interrupt);
-  if (verdict == NOTHING)
+  if (verdict == NOTHING) {
+    lua_sethook(L, NULL, 0, 0);
+    set_place_for_signals(L);
     return;
-  lua_sethook(L, on_hook, LUA_MASKCOUNT, first || verdict == CLEANUP ? GRACE_STEPS : 1);
-  if (verdict == RAISE)
-    raise_past_handlers(L, rt->running);
+  }
+  if (verdict == CLEANUP)
+    return;
+  if (!first)
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+  raise_past_handlers(L, rt->running);
 }
 
 /* In between two instructions of whatever the thread runs: only what is safe there, as lua_sethook is. */
@@ -167,12 +173,13 @@ void ls_interrupt_begin_grace(struct ls_interrupt *interrupt) {
 
 /* ---- on any other thread ---- */
 
-void ls_interrupt_signal(struct ls_interrupt *interrupt) {
+bool ls_interrupt_signal(struct ls_interrupt *interrupt) {
   pthread_mutex_lock(&interrupt->mutex);
-  if (interrupt->entered &&
-      pthread_sigqueue(interrupt->thread, INTERRUPT_SIGNAL, (union sigval){.sival_ptr = interrupt}) == 0)
-    interrupt->sent++;
+  bool sent = interrupt->entered &&
+              pthread_sigqueue(interrupt->thread, INTERRUPT_SIGNAL, (union sigval){.sival_ptr = interrupt}) == 0;
+  interrupt->sent += sent;
   pthread_mutex_unlock(&interrupt->mutex);
+  return sent;
 }
 
 void ls_interrupt_send(struct ls_interrupt *interrupt) {

@@ -63,8 +63,9 @@ bool ls_interrupt_leave(struct ls_interrupt *interrupt);
 /* Stops the code, or keeps it from being run. Does not wait for it. The code's own thread may do so too. */
 void ls_interrupt_send(struct ls_interrupt *interrupt);
 
-/* Makes the handler look at what was asked for, on the code's own thread, if that is entered. */
-void ls_interrupt_signal(struct ls_interrupt *interrupt);
+/* Makes the handler look at what was asked for, on the code's own thread. false: that is not entered, or too many signals
+ * are queued (pthread_sigqueue(3)). */
+bool ls_interrupt_signal(struct ls_interrupt *interrupt);
 
 /* L is about to run, or goes on: sets the hook on it where the code was interrupted. For coroutine.c and task.c. */
 void ls_interrupt_check(lua_State *L, const struct ls_runtime *rt);

@@ -191,7 +191,8 @@ static void ask(struct ls_watchdog *dog, atomic_uint *which, unsigned slice, uin
     return;
   atomic_store(&dog->since, since);
   atomic_store(which, slice);
-  ls_interrupt_signal(&dog->interrupt);
+  if (!ls_interrupt_signal(&dog->interrupt))
+    atomic_store(which, 0); /* again at the next tick */
 }
 
 static void give_up(struct ls_watchdog *dog, uint64_t elapsed) {

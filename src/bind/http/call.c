@@ -89,10 +89,11 @@ static void end(struct ls_call *call) {
   request->user = NULL;
   ls_call_drop_hooks(call);
   ls_request_release(request);
+  call->wait_count++; /* whichever wait ends in here is not the last */
   wake_all(call, LS_ECLOSED);
   wake_feed(call);
   call->feed = NULL;
-  if (call->wait_count == 0)
+  if (--call->wait_count == 0)
     pool(call);
 }
 
