@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/class.h"
+
 enum {
   STEPS = 1000,         /* between two pauses */
   BYTES_OF_A_STEP = 16, /* passing over so many counts as one */
@@ -41,49 +43,6 @@ static bool fail_at_capture(struct ls_pattern *m, int index) {
 
 /* ---- items that stand for one byte ---- */
 
-/* Letters fold to lower case by one bit, and nothing else becomes a letter by it. */
-static inline bool in_class(int c, int class) {
-  bool in;
-  switch (class | 0x20) {
-  case 'a':
-    in = isalpha(c);
-    break;
-  case 'c':
-    in = iscntrl(c);
-    break;
-  case 'd':
-    in = isdigit(c);
-    break;
-  case 'g':
-    in = isgraph(c);
-    break;
-  case 'l':
-    in = islower(c);
-    break;
-  case 'p':
-    in = ispunct(c);
-    break;
-  case 's':
-    in = isspace(c);
-    break;
-  case 'u':
-    in = isupper(c);
-    break;
-  case 'w':
-    in = isalnum(c);
-    break;
-  case 'x':
-    in = isxdigit(c);
-    break;
-  case 'z':
-    in = c == 0;
-    break; /* not in the manual since 5.2, but it works */
-  default:
-    return c == class;
-  }
-  return (class & 0x20) != 0 ? in : !in;
-}
-
 /* set is what stands between the brackets. */
 static bool in_set(int c, const char *set, const char *set_end) {
   bool listed = true;
@@ -94,7 +53,7 @@ static bool in_set(int c, const char *set, const char *set_end) {
   for (; set < set_end; set++) {
     if (*set == '%') {
       set++;
-      if (in_class(c, byte(set)))
+      if (ls_in_class(c, byte(set)))
         return listed;
     } else if (set[1] == '-' && set + 2 < set_end) {
       if (byte(set) <= c && c <= byte(set + 2))
@@ -147,7 +106,7 @@ static inline bool matches(const struct ls_pattern *m, const char *s, const char
   case '.':
     return true;
   case '%':
-    return in_class(byte(s), byte(item + 1));
+    return ls_in_class(byte(s), byte(item + 1));
   case '[':
     return in_set(byte(s), item + 1, end - 1);
   default:
@@ -192,7 +151,7 @@ static const char *run_end(const struct ls_pattern *m, const char *s, const char
   case '.':
     return m->end;
   case '%':
-    while (s < m->end && in_class(byte(s), byte(item + 1)))
+    while (s < m->end && ls_in_class(byte(s), byte(item + 1)))
       s++;
     return s;
   case '[':

@@ -3,32 +3,7 @@
 
 #include <ctype.h>
 
-/* ---- classes (Lua manual 6.4.1) ---- */
-
-static bool is_in_class(int c, int letter) {
-  switch (letter) {
-  case 'a':
-    return isalpha(c) != 0;
-  case 'c':
-    return iscntrl(c) != 0;
-  case 'd':
-    return isdigit(c) != 0;
-  case 'g':
-    return isgraph(c) != 0;
-  case 'l':
-    return islower(c) != 0;
-  case 'p':
-    return ispunct(c) != 0;
-  case 's':
-    return isspace(c) != 0;
-  case 'u':
-    return isupper(c) != 0;
-  case 'w':
-    return isalnum(c) != 0;
-  default:
-    return isxdigit(c) != 0;
-  }
-}
+#include "base/class.h"
 
 static void add_range(uint64_t *set, int first, int last) {
   for (int c = first; c <= last; c++)
@@ -41,11 +16,10 @@ static const char *add_escape(uint64_t *set, unsigned char letter) {
     add_range(set, letter, letter);
     return NULL;
   }
-  int lower = tolower(letter);
-  if (strchr("acdglpsuwx", lower) == NULL)
+  if (strchr("acdglpsuwx", tolower(letter)) == NULL)
     return "%b, %f, back-references and unknown classes have no place in it";
   for (int c = 0; c < 256; c++)
-    if (is_in_class(c, lower) == (letter == lower))
+    if (ls_in_class(c, letter))
       add_range(set, c, c);
   return NULL;
 }
