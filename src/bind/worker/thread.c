@@ -193,6 +193,7 @@ void *ls_worker_run(void *data) {
   worker->failure = ls_loop_init(&worker->loop, worker->pool, worker->log);
   if (worker->failure == 0) {
     worker->loop.dicts = worker->dicts;
+    worker->loop.restart = worker->restart;
     worker->failure = run_on_loop(worker);
     ls_link_close(inner, NULL);
     ls_loop_dispose(&worker->loop);
