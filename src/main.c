@@ -42,7 +42,7 @@ static const char help[] = "luaserve " LS_VERSION
                            ": a network application server scripted in Lua\n"
                            "\n"
                            "usage: luaserve [options] app.lua [args]   run a script; serve what it returns\n"
-                           "       luaserve [options] -e code [args]   run code\n"
+                           "       luaserve new NAME                   write a small app to begin with\n"
                            "       luaserve test [options] [paths]     run busted specs, which may wait\n"
                            "       luaserve check app.lua              find calls that hold up requests\n"
                            "       luaserve                            on a terminal: try things out\n"
@@ -57,7 +57,7 @@ static const char help[] = "luaserve " LS_VERSION
                            "      --hang-limit SECONDS  where it cannot be stopped: abort (30; 0: off)\n"
                            "      --request-memory SIZE what one request may hold (256M; 0: no limit)\n"
                            "      --memory-limit SIZE   what all of Lua may hold, 512K, 2G (no limit)\n"
-                           "      --dev             show errors, reload templates, tell of blocking calls\n"
+                           "      --dev             restart on change, show errors, tell of blocking\n"
                            "      --trace           tell where the time of requests goes\n"
                            "      --pool-threads N  threads for blocking work (UV_THREADPOOL_SIZE, or 4)\n"
                            "  -e, --execute CODE    run CODE instead of a script\n"
@@ -244,7 +244,7 @@ static int take_option(struct settings *settings, int option, char **argv) {
 
 /* The module that is run instead of a script; NULL: none. */
 static const char *command_of(const char *word) {
-  static const char *const commands[][2] = {{"test", "luaserve.busted"}, {"check", "luaserve.check"}};
+  static const char *const commands[][2] = {{"test", "luaserve.busted"}, {"check", "luaserve.check"}, {"new", "luaserve.new"}};
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     if (strcmp(word, commands[i][0]) == 0)
       return commands[i][1];
