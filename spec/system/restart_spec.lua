@@ -84,6 +84,23 @@ describe("--dev, when a file changes", function()
     end
   end)
 
+  it("watches the files of workers, and what they require, and starts them anew", function()
+    put("worker.lua", "return require 'part'")
+    put("part.lua", "return 1")
+    put("app.lua", [[
+      local worker = require "luaserve.worker"
+      local text = tostring(worker.start("worker.lua"):join())
+      return function(_, res) res:send(text) end]])
+    local server = serve()
+    assert.equal("1", body(server))
+    put("part.lua", "return 2")
+    read_until(server, "part.lua changed: restarted")
+    assert.equal("2", body(server))
+    put("worker.lua", "return require 'part' + 1")
+    read_until(server, "worker.lua changed: restarted")
+    assert.equal("3", body(server))
+  end)
+
   it("understands editors that rename, and writers that take their time", function()
     put("app.lua", answers "one")
     local server = serve()
@@ -157,16 +174,18 @@ describe("--dev, when a file changes", function()
       return function(_, res) res:send(tostring(file ~= nil) .. "%d") end]]
     put("app.lua", text:format(0))
     local server = serve()
+    --- What is open, once the connection has gone.
     local function descriptors()
       body(server)
       for _ = 1, 500 do
-        local names = assert(fs.readdir(("/proc/%d/fd"):format(server.pid)))
-        local sockets = 0
-        for _, name in ipairs(names) do
-          local target = fs.readlink(("/proc/%d/fd/%s"):format(server.pid, name))
-          if target and target:find "^socket:" then sockets = sockets + 1 end
+        local targets, sockets = {}, 0
+        for _, name in ipairs(assert(fs.readdir(("/proc/%d/fd"):format(server.pid)))) do
+          local target = fs.readlink(("/proc/%d/fd/%s"):format(server.pid, name)) or "gone"
+          if target:find "^socket:" then sockets = sockets + 1 end
+          targets[#targets + 1] = target:gsub("%d+", "N")
         end
-        if sockets == 1 then return #names end -- the connection has gone
+        table.sort(targets)
+        if sockets == 1 then return table.concat(targets, "\n") end
         timer.sleep(0.002)
       end
     end
