@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
---- Writes the folder of a new app: what `luaserve new NAME` requires and calls. Nothing that is there already is changed.
+--- Writes the folder of a new app: what `luaserve new NAME` requires and calls. What is there already is left alone.
 
 local files = require "luaserve.new.files"
 local fs = require "luaserve.fs"

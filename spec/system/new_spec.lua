@@ -102,8 +102,8 @@ describe("luaserve new", function()
 
   it("says how far it came", function()
     -- A file may have 1536 bytes at most: the first has more.
-    local result = process.shell(("trap '' XFSZ; ulimit -f 3; exec %s new shop"):format(process.quote(process.luaserve)),
-      { cwd = folder })
+    local command = "trap '' XFSZ; ulimit -f 3; exec " .. process.quote(process.luaserve) .. " new shop"
+    local result = process.shell(command, { cwd = folder })
     assert.equal(1, result.status)
     assert.matches("EFBIG[^\n]*app%.lua'\nluaserve: 0 of 8 files were written to 'shop'\n$", result.err)
   end)

@@ -71,7 +71,7 @@ void ls_handover_close_waiting(struct ls_handover *handover);
 /* Appends the text for the successor, which ends with a newline, and keeps the sockets open for it. 0 or -ENOMEM. */
 int ls_handover_write(struct ls_handover *handover, struct ls_buf *text);
 
-/* Whether fd, which no text made known, stays open when a program is executed. */
+/* fd stays open when a program is executed. */
 void ls_handover_keep_open(int fd);
 
 #endif

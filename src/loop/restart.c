@@ -22,7 +22,9 @@
 #define WRITER_MS 500 /* the same where somebody still writes */
 #define FORCE_MS 1000 /* after which the loop is not waited for */
 #define NS_PER_MS UINT64_C(1000000)
+#define POLL_MS 10
 #define FIRST_FD 3
+#define INHERITED_MAX 1024
 
 /* ---- the environment ---- */
 
@@ -268,8 +270,8 @@ void ls_restart_give_up(struct ls_restart *restart) {
 }
 
 void ls_restart_wait(struct ls_restart *restart) {
-  while (!ls_restart_is_due(restart))
-    poll(NULL, 0, 10);
+  while (!restart->given_up && !ls_restart_is_due(restart))
+    poll(NULL, 0, POLL_MS);
 }
 
 /* ---- life ---- */
@@ -295,9 +297,13 @@ static char *read_program(void) {
   return len > 0 && (size_t)len < sizeof path ? strndup(path, (size_t)len) : NULL;
 }
 
+/* As inherited.h does it, which removes the variables: the successor is told anew, by those of the start. */
 static unsigned count_inherited(void) {
-  const char *count = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
-  return count != NULL && pid != NULL && atol(pid) == getpid() && atoi(count) > 0 ? (unsigned)atoi(count) : 0;
+  const char *text = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+  if (text == NULL || pid == NULL || strtol(pid, NULL, 10) != getpid())
+    return 0;
+  long count = strtol(text, NULL, 10);
+  return count > 0 && count <= INHERITED_MAX ? (unsigned)count : 0;
 }
 
 static int begin(struct ls_restart *restart, char **arguments) {

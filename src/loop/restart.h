@@ -82,7 +82,7 @@ bool ls_restart_is_due(struct ls_restart *restart);
 /* The process ends for another reason: no successor is wanted any more. */
 void ls_restart_give_up(struct ls_restart *restart);
 
-/* Waits until a change is due, without a loop. */
+/* Waits, without a loop, until a change is due; not where the restart was given up. On the thread that may do that. */
 void ls_restart_wait(struct ls_restart *restart);
 
 /* Goes back to the working folder of the start. */

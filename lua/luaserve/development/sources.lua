@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Tells which Lua files a program consists of, before each is read: what require, dofile and loadfile load. A module that
--- is nowhere is waited for wherever it is looked for.
+--- Tells which Lua files a program consists of, before each is read: what require, dofile and loadfile load. A module
+-- that is nowhere is waited for wherever it is looked for.
 
 local development = require "luaserve.core.development"
 

@@ -157,9 +157,9 @@ Run these in this folder.
 
 ## Deploy
 
-Copy the folder, without `secret`, which each machine makes for itself at its first start. Several machines that serve the
-same visitors share one instead: at least 32 random bytes in the environment variable `SESSION_SECRET`. A unit for systemd,
-`/etc/systemd/system/NAME.service`, behind a proxy that speaks TLS:
+Copy the folder, without `secret`, which each machine makes for itself at its first start. Several machines that serve
+the same visitors share one instead: at least 32 random bytes in the environment variable `SESSION_SECRET`. A unit for
+systemd, `/etc/systemd/system/NAME.service`, behind a proxy that speaks TLS; the user NAME must own the folder:
 
     [Service]
     WorkingDirectory=/srv/NAME
