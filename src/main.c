@@ -244,7 +244,8 @@ static int take_option(struct settings *settings, int option, char **argv) {
 
 /* The module that is run instead of a script; NULL: none. */
 static const char *command_of(const char *word) {
-  static const char *const commands[][2] = {{"test", "luaserve.busted"}, {"check", "luaserve.check"}, {"new", "luaserve.new"}};
+  static const char *const commands[][2] = {
+      {"test", "luaserve.busted"}, {"check", "luaserve.check"}, {"new", "luaserve.new"}};
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     if (strcmp(word, commands[i][0]) == 0)
       return commands[i][1];
