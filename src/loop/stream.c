@@ -49,8 +49,6 @@ static int open_handle(struct ls_loop *loop, struct ls_stream *stream, int fd, i
     rc = -EAFNOSUPPORT;
   if (rc == 0)
     rc = uv_tcp_open(&stream->uv.tcp, fd);
-  if (rc == 0)
-    uv_tcp_nodelay(&stream->uv.tcp, 1); /* without it the stream is slower and right all the same */
   return rc;
 }
 
