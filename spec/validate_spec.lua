@@ -196,6 +196,7 @@ describe("an option of every schema", function()
     local first = list(nil)
     first[1] = 2
     assert.same({ 1 }, list(nil))
+    assert.equal("[]", json.encode(validate.array(validate.any(), { default = {} })(nil)))
     local required = validate.integer()
     assert.is_nil((validate.optional(required)(nil)))
     assert.equal(": is missing", faults(required, nil))

@@ -311,10 +311,16 @@ local function check_custom(state, schema, value)
   return add_error(state, "%s", message or "is not valid")
 end
 
+--- A list stays one, so that an empty one is JSON's [] too.
+local function default_of(state, schema)
+  local value = copy(state, schema.default, 0)
+  return schema.type == "array" and type(value) == "table" and json.array(value) or value
+end
+
 function run(state, schema, value)
   local absent = value == nil or state.coerce and schema.optional and is_left_empty(schema, value)
   if absent then
-    if schema.default ~= nil then return copy(state, schema.default, 0) end
+    if schema.default ~= nil then return default_of(state, schema) end
     return not schema.optional and add_error(state, "is missing") or nil
   end
   if value == json.null and schema.nullable then return value end
