@@ -293,6 +293,18 @@ describe("errors", function()
     assert.equal(100, #select(2, validate.object {} (map)))
   end)
 
+  it("can be had by the names of fields, the first of each", function()
+    local schema = validate.object {
+      name = validate.string { min = 2 }, tags = validate.array(validate.integer(), { unique = true }),
+    }
+    local _, errors = schema { name = "x", tags = { 1, "a", 1 }, more = true }
+    assert.same({ name = "must have at least 2 characters", more = "is not known", ["tags/1"] =
+      "must be an integer, not a string", ["tags/2"] = "is there twice" }, validate.by_name(errors))
+    assert.same({ [""] = "must be an object, not a number" }, validate.by_name(select(2, schema(7))))
+    assert.same({ name = "first" }, validate.by_name { { pointer = "/name", detail = "first" },
+      { pointer = "/name", detail = "second" } })
+  end)
+
   it("can be encoded as JSON, whatever the client sent", function()
     local _, list = validate.object {} { ["\xff\1a"] = 1, [("x"):rep(100000)] = 1 }
     assert.equal("/" .. ("x"):rep(200) .. "...", list[1].pointer)

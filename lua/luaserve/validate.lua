@@ -362,6 +362,20 @@ local function is_schema(value)
   return type(meta) == "table" and meta.__name == Schema.__name
 end
 
+--- What is wrong, by the names of fields, for pages that show it where it is: the first detail of each. Inside of lists
+-- and objects the name is a path, and "" stands for the whole.
+-- @param errors what a schema has given
+-- @return { name = detail }
+-- @usage local valid, errors = schema(form); if not valid then show(form, validate.by_name(errors)) end
+function validate.by_name(errors)
+  local details = {}
+  for _, err in ipairs(errors) do
+    local name = sub(err.pointer, 2)
+    details[name] = details[name] or err.detail
+  end
+  return details
+end
+
 --- Whether value is a schema.
 function validate.is(value)
   return is_schema(value)
