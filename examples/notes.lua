@@ -84,7 +84,8 @@ end
 
 -- ---- handlers ----
 
-local app = App.new { server = { handler_timeout = 10 } }
+-- A proxy on this machine tells who its clients are, for the limit of requests.
+local app = App.new { server = { handler_timeout = 10, trust_proxy = "loopback" } }
 
 local function tag_of(note) return ('"%d"'):format(note.revision) end
 
