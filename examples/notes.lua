@@ -2,13 +2,14 @@
 --- An API for notes, with what one on the open internet needs: it checks what it gets and says what is wrong (problem
 -- details, RFC 9457), loses nobody's change, bounds what a client may send and ask, and keeps its notes in a file.
 --
---   ./luaserve examples/notes.lua [file]                                     notes.json, unless given
---   curl --json '{"text":"buy milk","tags":["home"]}' http://127.0.0.1:8080/notes       201, Location: /notes/1
---   curl 'http://127.0.0.1:8080/notes?q=milk&tag=home&page=1&per_page=20'               a page of them, newest first
---   curl -i http://127.0.0.1:8080/notes/1                                               one, with its ETag
---   curl -X PUT --json '{"text":"buy oats"}' http://127.0.0.1:8080/notes/1              another in its place
---   curl -X PATCH -H 'If-Match: "2"' --json '{"tags":[]}' http://127.0.0.1:8080/notes/1 412: somebody was faster
---   curl -X DELETE http://127.0.0.1:8080/notes/1                                        204
+--   ./luaserve examples/notes.lua [file]      where they are kept: notes.json, unless given
+--
+--   curl --json '{"text":"buy milk","tags":["home"]}' http://127.0.0.1:8080/notes
+--   curl 'http://127.0.0.1:8080/notes?q=milk&tag=home&page=1&per_page=20'
+--   curl -i http://127.0.0.1:8080/notes/1                                  with its revision, as an ETag
+--   curl -X PUT --json '{"text":"buy oats"}' http://127.0.0.1:8080/notes/1
+--   curl -X PATCH -H 'If-Match: "1"' --json '{"tags":[]}' http://127.0.0.1:8080/notes/1     412: it is "2" by now
+--   curl -X DELETE http://127.0.0.1:8080/notes/1
 
 local App = require "luaserve.app"
 local fs = require "luaserve.fs"

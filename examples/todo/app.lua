@@ -227,6 +227,8 @@ app:static("/assets", here .. "/public", {
   cache_control = process.development and "no-cache" or "public, max-age=31536000, immutable",
 })
 
+-- In the cookie, so that there is nothing to keep here; but who has copied one is in until it is over, also when its
+-- user has signed out. Where that is too much, sessions belong in a store.
 local session = middleware.session {
   secret = secret(folder .. "/secret"), persistent = true, idle_timeout = 7 * 86400, absolute_timeout = 30 * 86400,
 }
@@ -235,11 +237,15 @@ local csrf = middleware.csrf { answer = function(_, _, reason)
   error(http_error.new(403, ("The form was refused: %s. Load its page again, please."):format(reason)))
 end }
 
-local few = middleware.rate_limit { limit = 10, window = 60, answer = function(_, _, seconds)
-  error(http_error.new(429, ("Too many attempts: please wait for %d seconds."):format(seconds)))
-end }
+--- Middleware: so many requests a minute from one client.
+local function limit(count)
+  return middleware.rate_limit { limit = count, window = 60, answer = function(_, _, seconds)
+    error(http_error.new(429, ("That was too often: please wait for %d seconds."):format(seconds)))
+  end }
+end
 
-app:group("", session, csrf, function(pages)
+app:group("", limit(300), session, csrf, function(pages)
+  local few = limit(10) -- signing up and in together: nobody guesses passwords for long
   pages:get("/sign-up", show_form "sign_up.html"):post("/sign-up", few, account_form, sign_up)
   pages:get("/sign-in", show_form "sign_in.html"):post("/sign-in", few, account_form, sign_in)
   pages:post("/sign-out", sign_out)
