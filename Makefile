@@ -18,7 +18,7 @@ BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua
+  screenshots lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -32,7 +32,7 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -222,6 +222,13 @@ asan: setup setup-specs
 tsan: setup
 	@$(MAKE) --no-print-directory SANITIZE=thread specs
 
+# The specs of the examples that have pages, which keep what they see.
+screenshots: setup setup-specs
+	@$(MAKE) --no-print-directory build
+	mkdir -p docs/images
+	SCREENSHOTS=docs/images LUASERVE=$(abspath $(BIN)) ./$(BIN) test \
+	  $$(grep -l 'spec\.support\.browser' spec/examples/*_spec.lua)
+
 # Sanitizers of gcc 12 want addresses without much randomness; where setarch is not allowed it is tried without.
 ifneq ($(SANITIZE),)
 RUNNER := $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -329,6 +336,7 @@ help:
 	@echo 'make test               set up, build, run every spec'
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
 	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
+	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='

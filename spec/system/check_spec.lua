@@ -280,7 +280,8 @@ end]])
   end)
 
   it("finds nothing in the examples", function()
-    local result = process.run { "check", "examples/hello.lua", "examples/files.lua", "examples/offload.lua" }
+    local result = process.run { "check", "examples/hello.lua", "examples/notes.lua", "examples/offload.lua",
+      "examples/todo/app.lua" }
     assert.same({ status = 0, out = "", err = "" }, result)
   end)
 end)

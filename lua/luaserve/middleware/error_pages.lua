@@ -4,6 +4,7 @@
 
 local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
+local crypto = require "luaserve.crypto"
 local html = require "luaserve.core.html"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
@@ -23,27 +24,30 @@ end
 
 -- ---- pages ----
 
-local page_head = [[<!DOCTYPE html>
+local style = [[
+body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
+pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
+table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
+]]
+
+-- The app's policy may not allow the style, and these pages need nothing else.
+local policy = "base-uri 'none'; default-src 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-"
+  .. crypto.hash("sha256", style, "base64") .. "'"
+
+local function open_page(title)
+  title = escape(title)
+  return ([[<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>%s</title>
-<style%s>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
-pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
-table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
-</style>
+<style>%s</style>
 </head>
 <body>
 <h1>%s</h1>
-]]
-
-local function open_page(req, title)
-  local nonce = req.locals.csp_nonce
-  title = escape(title)
-  return page_head:format(title, nonce and (' nonce="%s"'):format(escape(nonce)) or "", title)
+]]):format(title, style, title)
 end
 
 local function title_of(status)
@@ -51,8 +55,8 @@ local function title_of(status)
   return reason ~= "" and ("%d %s"):format(status, reason) or tostring(status)
 end
 
-local function production_page(problem, req)
-  local parts = { open_page(req, title_of(problem.status)) }
+local function production_page(problem)
+  local parts = { open_page(title_of(problem.status)) }
   if problem.detail then parts[#parts + 1] = ("<p>%s</p>\n"):format(escape(problem.detail)) end
   if problem.request_id then
     parts[#parts + 1] = ("<p>Request: <code>%s</code></p>\n"):format(escape(problem.request_id))
@@ -103,7 +107,7 @@ end
 local function development_page(problem, req, failure, traceback)
   local message = tostring(failure)
   return table.concat {
-    open_page(req, title_of(problem.status)),
+    open_page(title_of(problem.status)),
     "<pre>", escape(message), "</pre>\n",
     source_lines(message, traceback) or "",
     "<h2>Traceback</h2>\n<pre>", escape(traceback), "</pre>\n",
@@ -161,6 +165,7 @@ return function(options)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then
+      if shown or page_of == production_page then res:set("content-security-policy", policy) end
       res:set("content-type", "text/html; charset=utf-8")
       res:send(problem.status, shown and development_page(problem, req, failure, traceback) or page_of(problem, req))
     elseif kind == "json" then
