@@ -17,8 +17,8 @@ BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua
+.PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format \
+  install clean distclean help need screenshots lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -33,7 +33,8 @@ PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
 DOCS_PACKAGES := pandoc
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson $(DOCS_PACKAGES)
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core \
+  $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -226,6 +227,13 @@ asan: setup setup-specs
 tsan: setup
 	@$(MAKE) --no-print-directory SANITIZE=thread specs
 
+# The specs of the examples that have pages, which keep what they see.
+screenshots: setup setup-specs
+	@$(MAKE) --no-print-directory build
+	mkdir -p docs/images
+	SCREENSHOTS=docs/images LUASERVE=$(abspath $(BIN)) ./$(BIN) test \
+	  $$(grep -l 'spec\.support\.browser' spec/examples/*_spec.lua)
+
 # Sanitizers of gcc 12 want addresses without much randomness; where setarch is not allowed it is tried without.
 ifneq ($(SANITIZE),)
 RUNNER := $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -343,6 +351,7 @@ help:
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
 	@echo 'make docs               the documentation as a site, with a search, in build/docs'
 	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
+	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='

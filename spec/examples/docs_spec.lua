@@ -4,6 +4,9 @@
 local fs = require "luaserve.fs"
 local process = require "luaserve.process"
 local test = require "luaserve.test"
+local browser = require "spec.support.browser"
+
+local ENTER, ESCAPE, DOWN = "\u{E007}", "\u{E00C}", "\u{E015}"
 
 local luaserve = require "spec.support.process".luaserve
 
@@ -96,6 +99,50 @@ describe("the site of the documentation", function()
     assert.matches("default%-src 'none'", policy)
     assert.matches("script%-src 'self'", policy)
     assert.not_matches("unsafe", policy)
+  end)
+
+  it("is searched with the keyboard alone", function()
+    local page = browser.open { width = 960, height = 640 }
+    page:go(client, "/api/app")
+    page:script("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true }))")
+    page:wait("return document.activeElement.id === 'query'")
+    page:type("#query", "back-pressure nowhere")
+    page:wait_text("#results", "Nothing has all")
+    page:script("document.getElementById('query').value = ''")
+    page:type("#query", "rate_limit")
+    assert.matches("^rate_limit", page:wait_text("#results [aria-selected=true]", "rate_limit"))
+    page:type("#query", DOWN)
+    page:wait "return document.querySelector('#query').getAttribute('aria-activedescendant') === 'result1'"
+    page:type("#query", ESCAPE)
+    page:wait "return document.querySelector('#results').hidden"
+    page:click("#query")
+    page:type("#query", " bucket")
+    page:wait_text("#results [aria-selected=true]", "middleware")
+    page:screenshot("docs")
+    page:type("#query", ENTER)
+    page:wait "return location.pathname === '/api/middleware' && location.hash === '#rate_limit'"
+  end)
+
+  it("is searched from a disk, without a server", function()
+    local page = browser.open()
+    page:go("file://" .. folder .. "/index.html")
+    page:type("#query", "mkdtemp")
+    page:wait_text("#results [aria-selected=true]", "mkdtemp")
+    page:type("#query", ENTER)
+    page:wait_text("h1", "luaserve.fs")
+  end)
+
+  it("fits a phone, in the dark too, and needs no script to be read", function()
+    local page = browser.open { width = 360, height = 640, dark = true }
+    for _, path in ipairs { "/", "/api/http", "/guardrails" } do
+      page:go(client, path)
+      assert.is_true(page:script("return document.documentElement.scrollWidth <= innerWidth"), path)
+    end
+    page:click("header a.menu")
+    page:wait("return document.getElementById('menu').getBoundingClientRect().top < innerHeight")
+    local plain = browser.open { script = false }
+    plain:go(client, "/api/http")
+    assert.is_true(plain:script("return document.getElementById('search').hidden"))
   end)
 
   it("has a page for what is not there, also deep down", function()
