@@ -2,11 +2,13 @@
 --- Every block of Lua in docs/ runs.
 --
 -- The first block of a page loads the module that it is about; those that follow may use it. What cannot run here (it
--- needs the internet, or lacks a part) has the line <!-- fragment --> before its fence and is only compiled.
+-- needs the internet, or lacks a part) has the line <!-- fragment --> before its fence and is only compiled. Pages that
+-- make files are followed step by step: see spec/support/walkthrough.lua.
 
 local fs = require "luaserve.fs"
 local process = require "spec.support.process"
 local snippets = require "spec.support.snippets"
+local walkthrough = require "spec.support.walkthrough"
 
 --- What the other blocks of a page begin with, on the same line, so that line numbers are theirs.
 local function prelude_of(block)
@@ -77,8 +79,11 @@ describe("docs", function()
   for _, path in ipairs(pages) do
     local blocks = snippets.read(path)
     local prelude = prelude_of(blocks[1])
+    if walkthrough.is(blocks) then
+      it("leads through the steps of " .. path, function() walkthrough.follow(blocks) end)
+    end
     for _, block in ipairs(blocks) do
-      if block.language == "lua" then
+      if block.language == "lua" and not block.file then
         it(("has code that works in %s, line %d"):format(path, block.line), function()
           assert(load(block.code, "=" .. path))
           if not block.fragment then check((prelude and prelude .. " " or "") .. block.code) end

@@ -95,12 +95,16 @@ function html.contents(headings)
   return #list > 1 and list or {}
 end
 
+-- Behind the end of these comes another word.
+local apart = {}
+for _, name in ipairs { "p", "li", "td", "th", "pre", "h1", "h4" } do apart[("</%s>"):format(name)] = " " end
+
 --- A page in sections, for the search: { title =, id =, text = }. The first one is what stands below the page's title.
 function html.sections(code)
   local list = {}
   local position, title, id = 1, "", nil
   local function add(last)
-    local text = html.text((code:sub(position, last):gsub("</?%a%w*[^>]*>", "%0 "):gsub("<h1.-</h1>", "")))
+    local text = html.text((code:sub(position, last):gsub("<h1.-</h1>", ""):gsub("</%a+%d?>", apart)))
     if text ~= "" or title ~= "" then list[#list + 1] = { title = title, id = id, text = text } end
   end
   for first, next_id, inner, after in code:gmatch '()<h[23] id="([^"]*)">(.-)<a class="anchor".-</h[23]>()' do

@@ -21,6 +21,8 @@ local function prepare(path, text)
   if path:find "%.md$" then
     text = ("\n" .. text):gsub("\n<!%-%- fragment %-%->\n", "\n")
       :gsub("\n<!%-%- file: (%S+) %-%->\n", '\n<p class="file">%1</p>\n\n')
+      :gsub("\n<!%-%- add to: (%S+) %-%->\n", '\n<p class="file">%1, before its last line</p>\n\n')
+      :gsub("\n<!%-%- change: (%S+) %-%->\n", '\n<p class="file">%1</p>\n\n')
     return "gfm", text
   elseif path:find "%.1$" then
     return "man", text, "--shift-heading-level-by=1", "# luaserve(1)\n"

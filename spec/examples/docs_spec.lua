@@ -169,9 +169,7 @@ describe("docs/site/build.lua", function()
       ["docs/one.md"] = "# One\n\n## There\n\n[good](#there) [back](../README.md#start)\n",
     }
     assert(process.run("cp", { "-r", process.cwd() .. "/docs/site", folder .. "/docs/site" }))
-    local program = process.cwd() .. "/" .. luaserve
-    if luaserve:find "^/" then program = luaserve end
-    local result = assert(process.run(program, { "docs/site/build.lua", "out" }, { cwd = folder }))
+    local result = assert(process.run(luaserve, { "docs/site/build.lua", "out" }, { cwd = folder }))
     assert.equal(1, result.status)
     assert.equal("README.md: a link that leads nowhere: docs/none.md\nREADME.md: no such heading: docs/one.md#none\n",
       result.stderr)

@@ -7,8 +7,9 @@ local process = require "spec.support.process"
 
 local snippets = {}
 
---- The blocks of a file: { language =, line = of its first line, code =, fragment = }. A fragment, with the line
---- <!-- fragment --> before its fence, lacks something to run.
+--- The blocks of a file: { language =, line = of its first line, code =, fragment =, how =, file = }. A fragment, with the line
+--- <!-- fragment --> before its fence, lacks something to run. After <!-- file: NAME --> it is "file", "NAME": see
+--- walkthrough for this, and for other words in its place.
 function snippets.read(path)
   local blocks, block, before = {}, nil, nil
   local number = 0
@@ -19,7 +20,9 @@ function snippets.read(path)
       blocks[#blocks + 1] = block
       block = nil
     elseif language then
-      block = { language = language, line = number + 1, code = "", fragment = before == "<!-- fragment -->" }
+      local how, file = (before or ""):match("^<!%-%- ([%a ]+): (%S+) %-%->$")
+      block = { language = language, line = number + 1, code = "", fragment = before == "<!-- fragment -->", how = how,
+        file = file }
     elseif block then
       block.code = block.code .. line .. "\n"
     end
