@@ -34,6 +34,33 @@ local function anchors_of(path)
   return anchors
 end
 
+--- The inline code of a page. Where a table compares something else with luaserve, the other's column is not ours.
+local function inline_code(path)
+  local codes, foreign, in_block = {}, false, false
+  for line in (assert(fs.read_file(path)) .. "\n"):gmatch("([^\n]*)\n") do
+    if line:find("^```") then in_block = not in_block end
+    if not line:find("^|") then foreign = false end
+    foreign = foreign or line:find("^| [^|]+ | luaserve |") ~= nil
+    if foreign then line = line:gsub("^|.-[^\\]| ", "") end
+    for code in (in_block and "" or line):gmatch("`([^`]+)`") do codes[#codes + 1] = code end
+  end
+  return codes
+end
+
+--- Calls fn(path, name) for each name behind one of these words, req.path or req:path.
+local function each_name(paths, words, fn)
+  for _, path in ipairs(paths) do
+    for _, code in ipairs(inline_code(path)) do
+      for word, name in code:gmatch("%f[%w_.:/](%l[%l_]*)[.:](%l[%w_]*)") do
+        if words[word] then fn(path, word, name) end
+      end
+    end
+  end
+end
+
+local ENDINGS = { lua = true, md = true, html = true, sock = true, socket = true, service = true, js = true, css = true,
+  so = true, h = true, c = true }
+
 local pages = {}
 for path, type in fs.walk("docs") do
   if type == "file" and path:find("%.md$") then pages[#pages + 1] = path end
@@ -74,6 +101,50 @@ describe("docs", function()
       end
     end
     assert.is_true(count > 10)
+  end)
+
+  it("names modules' functions that there are", function()
+    local elsewhere = { ["fs.inotify"] = true, ["net.core"] = true, -- of the kernel
+      ["worker.parent"] = true } -- nil in the main program
+    local modules, missing, count = {}, {}, 0
+    for name in assert(fs.read_file("lua/luaserve/types/init.lua")):gmatch("\n%-%-%-@field ([%w_]+)") do
+      modules[name] = require("luaserve." .. name)
+    end
+    modules.app = nil -- an app in the pages is one that was made
+    each_name({ "README.md", table.unpack(pages) }, modules, function(path, module, name)
+      if ENDINGS[name] or elsewhere[module .. "." .. name] then return end
+      count = count + 1
+      if modules[module][name] == nil then missing[#missing + 1] = ("%s: %s.%s"):format(path, module, name) end
+    end)
+    assert.same({}, missing)
+    assert.is_true(count > 200)
+  end)
+
+  it("names members of requests, responses and apps that there are", function()
+    local names, app = { req = {}, res = {} }, require "luaserve.app".new()
+    each_name({ "README.md", table.unpack(pages) }, { req = true, res = true, app = true }, function(path, word, name)
+      if ENDINGS[name] then return end
+      if word ~= "app" then
+        names[word][name] = path
+      elseif not path:find("native") then
+        assert.is_not_nil(app[name], ("%s: app:%s"):format(path, name))
+      end
+    end)
+    local missing = {}
+    local function look(word, object)
+      for name, path in pairs(names[word]) do
+        local there, value = pcall(function() return object[name] end)
+        if not there or value == nil then missing[#missing + 1] = ("%s: %s.%s"):format(path, word, name) end
+      end
+    end
+    app:get("/", function(req, res)
+      look("req", req)
+      look("res", res)
+      res:send("looked")
+    end)
+    assert.equal("looked", app:request("/").body)
+    app:close()
+    assert.same({}, missing)
   end)
 
   for _, path in ipairs(pages) do

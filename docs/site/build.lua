@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: MIT
 --- Makes the site of the documentation, as `make docs` does:  ./luaserve docs/site/build.lua [folder]
 --
--- Every Markdown file in docs/, the README (the start page), the manual page if there is one, and what these link to: a
--- source file becomes a page too. pandoc makes HTML of the texts; the frame around them, the links, the contents and the
--- index of the search are made here. What pandoc has made is kept by its hash, so that only what has changed is made
--- again. A link that leads nowhere ends the build with status 1.
+-- Every Markdown file in docs/, the README (the start page), the manual page if there is one, and what these link to:
+-- a source file becomes a page too. pandoc makes HTML of the texts; the frame around them, the links, the contents and
+-- the index of the search are made here. What pandoc has made is kept by its hash, so that only what has changed is
+-- made again. A link that leads nowhere ends the build with status 1.
 
 local fs = require "luaserve.fs"
 local html = require "html"

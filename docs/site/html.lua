@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- What the site needs to know of the HTML that pandoc writes, and of paths. It is pandoc's HTML only, which is regular:
--- attributes in double quotes, entities for <, > and & everywhere else.
+--- What the site needs to know of paths, and of the HTML that pandoc writes. No other HTML comes here, and pandoc's is
+-- regular: attributes in double quotes, entities for <, > and & everywhere else.
 
 local template = require "luaserve.template"
 
@@ -48,7 +48,8 @@ end
 --- Without what the site does not use: anchors of lines of code, comments, tables' heads that are empty, styles. Tables
 -- and code get frames that scroll where the screen is narrow.
 function html.tidy(code)
-  code = code:gsub('<a href="#cb[%d-]+"[^>]*></a>', ""):gsub(' id="cb[%d-]+"', ""):gsub("<!%-%-.-%-%->\n?", ""):gsub(' style="[^"]*"', "")
+  code = code:gsub('<a href="#cb[%d-]+"[^>]*></a>', ""):gsub(' id="cb[%d-]+"', "")
+  code = code:gsub("<!%-%-.-%-%->\n?", ""):gsub(' style="[^"]*"', "")
   code = code:gsub("<thead>.-</thead>", function(head)
     if html.text(head) == "" then return "" end
   end)

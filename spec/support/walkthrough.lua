@@ -1,15 +1,15 @@
 -- SPDX-License-Identifier: MIT
---- A page that is followed from its top to its end, as a reader would: in a folder of its own it makes the files that the
--- page makes, and types what the page types.
+--- A page that is followed from its top to its end, as a reader would: in a folder of its own it makes the files that
+-- the page makes, and types what the page types.
 --
--- A block is a file where the line before its fence is <!-- file: NAME -->. Where that is <!-- add to: NAME --> it is put
--- before the file's last line, `return app`; where it is <!-- change: NAME --> it says with "-" and "+", or " " for lines
--- that stay, what changes, one place after the other with an empty line between. A block of the language console is what
--- one sees: lines after "$ " are commands, the others what they print, all of it but empty lines, or nothing is said of it.
--- "^C" ends a command that would go on.
+-- A block is a file where the line before its fence is <!-- file: NAME -->. Where that is <!-- add to: NAME --> it is
+-- put before the file's last line, `return app`; where it is <!-- change: NAME --> it says with "-" and "+", or " " for
+-- lines that stay, what changes, one place after the other with an empty line between. A block of the language console
+-- is what one sees: lines after "$ " are commands, the others what they print, all of it but empty lines, or nothing is
+-- said of it. "^C" ends a command that would go on.
 --
--- `luaserve app.lua` is served on a free port, which takes the place of 8080 in the commands that follow, and is started
--- again where a block has changed a file since.
+-- `luaserve app.lua` is served on a free port, which takes the place of 8080 in the commands that follow, and is
+-- started again where a block has changed a file since.
 
 local assert = require "luassert"
 local fs = require "luaserve.fs"
