@@ -31,7 +31,10 @@ local topics = {
   { title = "The project", "docs/contributing.md", "bench/README.md" },
 }
 
-local titles = { ["README.md"] = "Overview", ["docs/luaserve.1"] = "luaserve(1)", ["bench/README.md"] = "Measurements" }
+-- Shorter ones, where a page's own is long for the menu.
+local titles = { ["README.md"] = "Overview", ["docs/tutorial.md"] = "Tutorial", ["docs/luaserve.1"] = "luaserve(1)",
+  ["docs/trace.md"] = "Trace", ["docs/coming-from-node.md"] = "Node", ["docs/coming-from-openresty.md"] = "OpenResty",
+  ["docs/coming-from-luvit.md"] = "Luvit", ["bench/README.md"] = "Measurements" }
 
 local pages = {} -- in their order; also by their source
 local problems = {}

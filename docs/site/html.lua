@@ -46,10 +46,13 @@ end
 -- ---- pandoc's HTML ----
 
 --- Without what the site does not use: anchors of lines of code, comments, tables' heads that are empty, styles. Tables
--- and code get frames that scroll where the screen is narrow.
+-- and code get frames that scroll where the screen is narrow, and what is typed on a console stands out.
 function html.tidy(code)
   code = code:gsub('<a href="#cb[%d-]+"[^>]*></a>', ""):gsub(' id="cb[%d-]+"', "")
   code = code:gsub("<!%-%-.-%-%->\n?", ""):gsub(' style="[^"]*"', "")
+  code = code:gsub('(<pre class="console"><code>)(.-)(</code>)', function(head, lines, tail)
+    return head .. ("\n" .. lines):gsub("\n(%$ [^\n]*)", "\n<b>%1</b>"):sub(2) .. tail
+  end)
   code = code:gsub("<thead>.-</thead>", function(head)
     if html.text(head) == "" then return "" end
   end)

@@ -7,7 +7,7 @@ local client = require "spec.support.client"
 local process = {}
 
 --- The luaserve under test, as it is found from any folder.
-process.luaserve = (os.getenv("LUASERVE") or "./luaserve"):gsub("^%./", (os.getenv("PWD") or ".") .. "/")
+process.luaserve = (os.getenv("LUASERVE") or "./luaserve"):gsub("^%./", require "luaserve.process".cwd() .. "/")
 
 local running = {}
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Behind nginx and HAProxy, with the settings that docs/api/http.md has, and with docs/deployment/nginx.conf. They run
--- in the foreground, each with a folder and sockets of its own: the sockets are opened here, listen before the proxy has started, and are passed on to
--- it. So a request can be sent at once, and waits until the proxy is ready.
+-- in the foreground, each with a folder and sockets of its own: the sockets are opened here, listen before the proxy
+-- has started, and are passed on to it. So a request can be sent at once, and waits until the proxy is ready.
 
 local children = require "spec.support.children"
 local client = require "spec.support.client"
@@ -359,7 +359,8 @@ describe("behind nginx as docs/deployment has it", function()
 
   --- A connection over TLS, by openssl: what is written to its stdin goes there, its stdout is what comes.
   local function open_tls(request)
-    local child = children.spawn("openssl", { "s_client", "-quiet", "-connect", ("[%s]:%d"):format(tls.host, tls.port) },
+    local place = ("[%s]:%d"):format(tls.host, tls.port)
+    local child = children.spawn("openssl", { "s_client", "-quiet", "-connect", place },
       { stdin = "pipe", stdout = "pipe", stderr = "null" })
     assert(child.stdin:write(request))
     return child
