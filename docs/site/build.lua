@@ -191,14 +191,14 @@ end
 
 -- ---- the search ----
 
---- One entry for each section of each page of the menu. A script and no JSON file: one that is opened from a disk may
--- load scripts only.
+--- One entry for each section of each page of the menu; of modules also the names that it is about. A script and no
+-- JSON file: a page that is opened from a disk may load scripts only.
 local function write_index()
   local entries = {}
   for _, page in ipairs(in_order()) do
     for _, section in ipairs(html.sections(page.body)) do
       entries[#entries + 1] = { page.title, section.title, page.target .. (section.id and "#" .. section.id or ""),
-        section.text }
+        section.text, page.source:find "^docs/api/" and section.names or "" }
     end
   end
   assert(fs.write_file(folder .. "/search-index.js", "searchIndex(" .. template.json(entries) .. ");\n"))

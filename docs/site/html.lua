@@ -103,13 +103,26 @@ end
 local apart = {}
 for _, name in ipairs { "p", "li", "td", "th", "pre", "h1", "h4" } do apart[("</%s>"):format(name)] = " " end
 
---- A page in sections, for the search: { title =, id =, text = }. The first one is what stands below the page's title.
+--- What tables tell of: the code in the first cells of their rows, as one text.
+local function names_in(code)
+  local names = {}
+  for cell in code:gmatch '<tr class="[^"]*">%s*<td>(.-)</td>' do
+    for name in cell:gmatch "<code>(.-)</code>" do names[#names + 1] = html.text(name) end
+  end
+  return table.concat(names, " ")
+end
+
+--- A page in sections, for the search: { title =, id =, text =, names = what its tables tell of }. The first one is
+-- what stands below the page's title.
 function html.sections(code)
   local list = {}
   local position, title, id = 1, "", nil
   local function add(last)
-    local text = html.text((code:sub(position, last):gsub("<h1.-</h1>", ""):gsub("</%a+%d?>", apart)))
-    if text ~= "" or title ~= "" then list[#list + 1] = { title = title, id = id, text = text } end
+    local part = code:sub(position, last):gsub("<h1.-</h1>", "")
+    local text = html.text((part:gsub("</%a+%d?>", apart)))
+    if text ~= "" or title ~= "" then
+      list[#list + 1] = { title = title, id = id, text = text, names = names_in(part) }
+    end
   end
   for first, next_id, inner, after in code:gmatch '()<h[23] id="([^"]*)">(.-)<a class="anchor".-</h[23]>()' do
     add(first - 1)

@@ -1,5 +1,5 @@
 // The search of the documentation. The index is a script of its own, search-index.js, loaded when somebody begins to
-// search; it calls searchIndex with a list of [page, section, link, text].
+// search; it calls searchIndex with a list of [page, section, link, text, names that it tells of].
 //
 // "/" or Ctrl+K goes to the field, the arrows choose, Enter goes there, Escape leaves.
 
@@ -18,9 +18,10 @@
   function load() {
     if (window.searchIndex) return;
     window.searchIndex = (entries) => {
-      sections = entries.map(([page, title, link, text]) => ({
+      sections = entries.map(([page, title, link, text, names]) => ({
         page, title, link, text,
         lowPage: page.toLowerCase(), lowTitle: title.toLowerCase(), lowText: text.toLowerCase(),
+        lowNames: names.toLowerCase(),
       }));
       show();
     };
@@ -41,11 +42,12 @@
     return best;
   }
 
-  // A section counts where it has every word; a word in a title counts more than one in the text.
+  // A section counts where it has every word; a word in a title, or in a name that it tells of, counts more.
   function score(section, words) {
     let sum = 0;
     for (const word of words) {
-      const most = Math.max(8 * fit(section.lowTitle, word), 6 * fit(section.lowPage, word), fit(section.lowText, word));
+      const most = Math.max(8 * fit(section.lowTitle, word), 6 * fit(section.lowPage, word),
+        5 * fit(section.lowNames, word), fit(section.lowText, word));
       if (most === 0) return 0;
       sum += most;
     }
@@ -163,7 +165,9 @@
     }
   });
   form.addEventListener("submit", (event) => event.preventDefault());
-  document.addEventListener("click", (event) => { if (!form.contains(event.target) || event.target.closest("a")) close(); });
+  document.addEventListener("click", (event) => {
+    if (!form.contains(event.target) || event.target.closest("a")) close();
+  });
   document.addEventListener("keydown", (event) => {
     const writing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
     if ((event.key === "/" && !writing && !event.ctrlKey && !event.metaKey && !event.altKey) ||

@@ -100,8 +100,9 @@ local function watch(walk, command, expected)
     lines[#lines + 1] = line
     if #lines == #expected then break end
   end
-  child:close()
+  child:kill_group("SIGKILL")
   child:wait()
+  child:close()
   compare(expected, lines)
 end
 
