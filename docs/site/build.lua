@@ -205,7 +205,18 @@ local function write_index()
   return #entries
 end
 
-assert(fs.mkdir(folder, { recursive = true }))
+--- Nothing of an earlier site stays. What is no site is left alone.
+local function begin()
+  local names = fs.readdir(folder) or {}
+  if #names > 0 and not is_file(folder .. "/search-index.js") then
+    io.stderr:write(folder, ": there is something else in this folder\n")
+    os.exit(1)
+  end
+  assert(fs.rm(folder, { recursive = true, force = true }))
+  assert(fs.mkdir(folder, { recursive = true }))
+end
+
+begin()
 collect()
 render_all()
 check_anchors()

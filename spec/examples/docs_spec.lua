@@ -102,7 +102,7 @@ describe("the site of the documentation", function()
   end)
 
   it("is searched with the keyboard alone", function()
-    local page = browser.open { width = 960, height = 640 }
+    local page = browser.open { width = 900, height = 560 }
     page:go(client, "/api/app")
     page:script("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true }))")
     page:wait("return document.activeElement.id === 'query'")
@@ -163,6 +163,13 @@ describe("examples/docs.lua", function()
 end)
 
 describe("docs/site/build.lua", function()
+  it("leaves a folder alone that has something else in it", function()
+    local folder = test.temporary_folder { ["thesis.txt"] = "all of it" }
+    local result = assert(process.run(luaserve, { "docs/site/build.lua", folder }))
+    assert.equal(1, result.status)
+    assert.equal("all of it", fs.read_file(folder .. "/thesis.txt"))
+  end)
+
   it("fails for a link that leads nowhere, and says where it stands", function()
     local folder = test.temporary_folder {
       ["README.md"] = "# Start\n\n[away](docs/none.md) [deep](docs/one.md#none)\n",
