@@ -102,7 +102,7 @@ describe("the site of the documentation", function()
   end)
 
   it("is searched with the keyboard alone", function()
-    local page = browser.open { width = 900, height = 560 }
+    local page = browser.open { width = 800, height = 480 }
     page:go(client, "/api/app")
     page:script("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '/', bubbles: true }))")
     page:wait("return document.activeElement.id === 'query'")
@@ -113,12 +113,12 @@ describe("the site of the documentation", function()
     assert.matches("^rate_limit", page:wait_text("#results [aria-selected=true]", "rate_limit"))
     page:type("#query", DOWN)
     page:wait "return document.querySelector('#query').getAttribute('aria-activedescendant') === 'result1'"
+    page:screenshot("docs")
     page:type("#query", ESCAPE)
     page:wait "return document.querySelector('#results').hidden"
     page:click("#query")
     page:type("#query", " bucket")
     page:wait_text("#results [aria-selected=true]", "middleware")
-    page:screenshot("docs")
     page:type("#query", ENTER)
     page:wait "return location.pathname === '/api/middleware' && location.hash === '#rate_limit'"
   end)
