@@ -147,11 +147,15 @@ describe("docs", function()
     assert.same({}, missing)
   end)
 
+  local has_curl = os.execute("command -v curl >/dev/null 2>&1")
   for _, path in ipairs(pages) do
     local blocks = snippets.read(path)
     local prelude = prelude_of(blocks[1])
     if walkthrough.is(blocks) then
-      it("leads through the steps of " .. path, function() walkthrough.follow(blocks) end)
+      it("leads through the steps of " .. path, function()
+        if not has_curl then return pending("curl is not installed") end
+        walkthrough.follow(blocks)
+      end)
     end
     for _, block in ipairs(blocks) do
       if block.language == "lua" and not block.file then

@@ -84,10 +84,10 @@
     }
   }
 
-  // What stands around the first of the words.
+  // What stands around the first of the words; the beginning, where the title has it.
   function around(section, words) {
     const places = words.map((word) => section.lowText.indexOf(word)).filter((place) => place >= 0);
-    const first = places.length > 0 ? Math.min(...places) : 0;
+    const first = places.length > 0 && !section.lowTitle.includes(words[0]) ? Math.min(...places) : 0;
     const from = first < 50 ? 0 : section.text.indexOf(" ", first - 50) + 1;
     const text = section.text.slice(from, from + 150);
     return (from > 0 ? "... " : "") + text + (from + 150 < section.text.length ? " ..." : "");

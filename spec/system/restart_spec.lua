@@ -33,6 +33,20 @@ local function keep_serving(folder)
   return place
 end
 
+describe("the units of docs/deployment", function()
+  it("are such as systemd takes", function()
+    if not os.execute("command -v systemd-analyze >/dev/null") then return pending("systemd is not installed") end
+    local folder = test.temporary_folder()
+    for _, name in ipairs { "luaserve.service", "luaserve.socket" } do
+      local text = assert(fs.read_file("docs/deployment/" .. name)):gsub("/usr/local/bin/luaserve", "/bin/true")
+      assert(fs.write_file(folder .. "/" .. name, text))
+    end
+    local result = assert(process.run("systemd-analyze", { "verify", folder .. "/luaserve.service",
+      folder .. "/luaserve.socket" }))
+    assert.same({ 0, "" }, { result.status, result.stderr })
+  end)
+end)
+
 describe("a restart with sockets of systemd", function()
   after_each(children.clean_up)
 
