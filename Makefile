@@ -32,7 +32,7 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-DOCS_PACKAGES := pandoc
+DOCS_PACKAGES := pandoc mandoc
 SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core \
   $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check

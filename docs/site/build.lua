@@ -101,7 +101,8 @@ local function link_pages(page)
     end
     local other = add_page(source)
     if anchor ~= "" then page.anchors[#page.anchors + 1] = { page = other, anchor = anchor, link = link } end
-    return html.relative(page.target, other.target) .. (anchor ~= "" and "#" .. anchor or "")
+    if anchor == "" then return html.relative(page.target, other.target) end
+    return (other == page and "" or html.relative(page.target, other.target)) .. "#" .. anchor
   end
 end
 

@@ -56,10 +56,6 @@ function html.tidy(code)
   code = code:gsub("<thead>.-</thead>", function(head)
     if html.text(head) == "" then return "" end
   end)
-  code = code:gsub("<h([23])>(.-)</h%1>", function(level, inner) -- those of a manual page have no ids
-    local id = html.text(inner):lower():gsub("%W+", "-")
-    return ('<h%s id="%s">%s</h%s>'):format(level, id, inner, level)
-  end)
   code = code:gsub("<table>", '<div class="table" tabindex="0">\n<table>'):gsub("</table>", "</table>\n</div>")
   local anchor = ' <a class="anchor" href="#%2" aria-hidden="true" tabindex="-1">#</a>'
   return (code:gsub('<h([23]) id="([^"]*)">(.-)</h%1>', '<h%1 id="%2">%3' .. anchor .. "</h%1>"))
