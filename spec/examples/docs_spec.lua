@@ -163,6 +163,26 @@ describe("examples/docs.lua", function()
 end)
 
 describe("docs/site/build.lua", function()
+  --- Builds the site of these texts: the result, and its folder.
+  local function build_of(texts)
+    local folder = test.temporary_folder(texts)
+    assert(fs.copy("docs/site", folder .. "/docs/site"))
+    return assert(process.run(luaserve, { "docs/site/build.lua", "out" }, { cwd = folder })), folder .. "/out"
+  end
+
+  it("makes a page of a manual page, and of a source file that a page links to", function()
+    local result, out = build_of {
+      ["README.md"] = "# Start\n\n[source](docs/one.lua)\n",
+      ["docs/one.lua"] = "return 1 < 2\n",
+      ["docs/luaserve.1"] = ".Dd May 1, 2026\n.Dt LUASERVE 1\n.Os\n.Sh NAME\n.Nm luaserve\n.Nd serves\n",
+    }
+    assert.same({ 0, "" }, { result.status, result.stderr })
+    local manual = assert(fs.read_file(out .. "/luaserve.1.html"))
+    assert.matches('<h2 id="name">NAME.*<strong>luaserve</strong> %- serves', manual)
+    assert.matches('href="source/docs/one%.lua%.html"', assert(fs.read_file(out .. "/index.html")))
+    assert.matches("&lt;", assert(fs.read_file(out .. "/source/docs/one.lua.html")))
+  end)
+
   it("leaves a folder alone that has something else in it", function()
     local folder = test.temporary_folder { ["thesis.txt"] = "all of it" }
     local result = assert(process.run(luaserve, { "docs/site/build.lua", folder }))
@@ -171,12 +191,10 @@ describe("docs/site/build.lua", function()
   end)
 
   it("fails for a link that leads nowhere, and says where it stands", function()
-    local folder = test.temporary_folder {
+    local result = build_of {
       ["README.md"] = "# Start\n\n[away](docs/none.md) [deep](docs/one.md#none)\n",
       ["docs/one.md"] = "# One\n\n## There\n\n[good](#there) [back](../README.md#start)\n",
     }
-    assert(process.run("cp", { "-r", process.cwd() .. "/docs/site", folder .. "/docs/site" }))
-    local result = assert(process.run(luaserve, { "docs/site/build.lua", "out" }, { cwd = folder }))
     assert.equal(1, result.status)
     assert.equal("README.md: a link that leads nowhere: docs/none.md\nREADME.md: no such heading: docs/one.md#none\n",
       result.stderr)
