@@ -17,8 +17,8 @@ BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
-  screenshots lint lint-format lint-rooms lint-c lint-lua
+.PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format \
+  install clean distclean help need screenshots lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -32,7 +32,9 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core
+DOCS_PACKAGES := pandoc mandoc
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core \
+  $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 
@@ -206,6 +208,9 @@ setup-lint:
 setup-fuzz:
 	$(call install,$(FUZZ_PACKAGES))
 
+setup-docs: setup
+	$(call install,$(DOCS_PACKAGES))
+
 # --- Run and test ----------------------------------------------------------------------------------------------------
 
 # Set-up may change what the variables above find, so these go on in a second make.
@@ -254,6 +259,15 @@ specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 	  { echo "FAILED $(BIN) test $(spec:all=) (status $$?)"; failed=1; };) \
 	test -z "$$failed"
 
+# --- Documentation -----------------------------------------------------------------------------------------------------
+
+# The texts of docs/ as a site, in build/docs: ./luaserve examples/docs.lua serves it, and a browser opens it as it is.
+docs: setup setup-docs
+	@$(MAKE) --no-print-directory site
+
+site: $(BIN)
+	@./$(BIN) docs/site/build.lua build/docs
+
 # --- Fuzz ------------------------------------------------------------------------------------------------------------
 
 # Every target of fuzz/ for that many seconds, with clang's libFuzzer and the sanitizers; a crash ends it. What it learns
@@ -286,7 +300,7 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
 C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
-LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
+LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench docs,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
 ROOMS := base:loop/|http/|server/|script/|bind/|uv|lua loop:http/|server/|script/|bind/|lua \
@@ -335,6 +349,7 @@ help:
 	@echo 'make run                set up, build, serve examples/hello.lua on http://127.0.0.1:8080'
 	@echo 'make test               set up, build, run every spec'
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
+	@echo 'make docs               the documentation as a site, with a search, in build/docs'
 	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
 	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
