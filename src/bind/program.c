@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/color.h"
 #include "bind/chunk.h"
 #include "bind/listen.h"
 #include "bind/process/process.h"
@@ -121,16 +123,18 @@ static bool listen_everywhere(lua_State *L, int server, const struct ls_program 
 
 /* The address at the top of the stack. */
 static void print_address(lua_State *L, const char *name) {
+  bool shines = ls_color_shows(STDOUT_FILENO);
+  const char *bold = shines ? LS_BOLD : "", *plain = shines ? LS_PLAIN : "";
   lua_getfield(L, -1, "host");
   lua_getfield(L, -2, "port");
   lua_getfield(L, -3, "path");
   const char *host = lua_tostring(L, -3), *path = lua_tostring(L, -1);
   if (path != NULL)
-    printf("luaserve: %s is served on unix:%s\n", name, path);
+    printf("luaserve: %s is served on %sunix:%s%s\n", name, bold, path, plain);
   else
-    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
-                                     : "luaserve: %s is served on http://%s:%d\n",
-           name, host, (int)lua_tointeger(L, -2));
+    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on %shttp://[%s]:%d%s\n"
+                                     : "luaserve: %s is served on %shttp://%s:%d%s\n",
+           name, bold, host, (int)lua_tointeger(L, -2), plain);
   lua_pop(L, 3);
 }
 
@@ -145,6 +149,8 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
   int server = lua_gettop(L);
   if (!listen_everywhere(L, server, program))
     return 0;
+  if (program->file != NULL && program->start != NULL)
+    fputs(program->start, stdout);
   for (lua_Integer n = 1;; n++) {
     lua_getfield(L, server, "address");
     lua_pushvalue(L, server);

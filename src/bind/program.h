@@ -25,6 +25,7 @@ struct ls_program {
   bool development;        /* not serving strangers: rt->development */
   struct ls_limits limits; /* of what a script's handlers and callbacks may take */
   const char *name;        /* argv[0] */
+  const char *start;       /* what is printed before the places where a script is served; NULL: nothing */
 };
 
 /* Runs it to the end of the loop. The exit status of the process. */
