@@ -67,6 +67,10 @@ const struct ls_command ls_commands[] = {
     {"completion", "bash|zsh", "print completion for a shell", NULL, "bash zsh"},
     {.name = NULL}};
 
+#define COMMANDS (sizeof ls_commands / sizeof *ls_commands - 1)
+
+_Static_assert(COMMANDS <= LS_COMMANDS_MAX, "there is room for their names");
+
 /* ---- what is printed ---- */
 
 static void print_usage(const char *what, const char *text) {
@@ -325,10 +329,13 @@ int ls_command_line_read(struct ls_settings *settings, int argc, char **argv) {
   for (const struct ls_option *option = ls_options; option->name != NULL; option++)
     if (option->standard != NULL)
       take_option(settings, option, option->standard);
+  for (size_t i = 0; i < COMMANDS; i++)
+    settings->commands[i] = ls_commands[i].name;
   int end = read_options(settings, argc, argv);
   if (end != 0)
     return end;
   struct ls_program *program = &settings->program;
+  program->commands = settings->commands;
   if (program->listen_count != 0 && (is_given(settings, "port") || is_given(settings, "host"))) {
     fprintf(stderr, "luaserve: either '--listen', or '--host' and '--port'\n");
     return usage_error();

@@ -10,10 +10,12 @@
 #include "bind/program.h"
 
 #define LS_OPTIONS_MAX 24
+#define LS_COMMANDS_MAX 8
 
 struct ls_settings {
   struct ls_program program;
-  unsigned pool_threads;             /* 0: not given */
+  const char *commands[LS_COMMANDS_MAX + 1]; /* their names, for the program */
+  unsigned pool_threads;                     /* 0: not given */
   const char *given[LS_OPTIONS_MAX]; /* by option: its value as it was given, "" for one without; NULL: it was not */
 };
 
