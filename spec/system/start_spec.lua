@@ -189,7 +189,7 @@ describe("an error of syntax", function()
       ["import http"] = "Lua writes an import as: local http = require \"luaserve.http\"",
       ["export x"] = "a module of Lua ends with 'return' and its table",
       ["async function f() end"] = "Lua needs no async and no await: every function may wait",
-      ["local x = await f()"] = "Lua needs no await: luaserve's functions wait by themselves",
+      ["return await f()"] = "Lua needs no await: luaserve's functions wait by themselves",
       ["f((x) => 1)"] = "Lua writes (x) => y as: function(x) return y end",
       ["def f(x)"] = "Lua writes a function as: function name(x) ... end",
       ["if a then f()\nelif b then g() end"] = "Lua writes elif as: elseif",

@@ -288,7 +288,9 @@ local function explain_require(message, folder)
     end
     seen[path] = true
   end
-  if more > 0 then lines[#lines + 1] = ("\tand none in %d other places of package.path and package.cpath"):format(more) end
+  if more > 0 then
+    lines[#lines + 1] = ("\tand none in %d other places of package.path and package.cpath"):format(more)
+  end
   local near = near_module(name)
   local meant = near and (" (did you mean '%s'?)"):format(near) or ":"
   return head .. meant .. "\n" .. table.concat(lines, "\n")
