@@ -313,9 +313,14 @@ describe("a place that cannot be listened at", function()
   it("comes with what can be done", function()
     local server = process.serve { "-p", "0", "examples/hello.lua" }
     local result = process.run { "-p", tostring(server.port), "examples/hello.lua" }
-    assert_has(result.err, "address already in use", "listens there: --port 0 takes a free port\n")
+    assert_has(result.err, "address already in use",
+      ("\n  luaserve (pid %d) listens there: --port 0 takes a free port\n"):format(server.pid))
+    local other = process.serve { "--listen", "127.0.0.1:0", "examples/hello.lua" }
+    result = process.run { "--listen", "127.0.0.1:" .. other.port, "examples/hello.lua" }
+    assert_has(result.err, ("\n  luaserve (pid %d) listens there\n"):format(other.pid))
+    other:stop()
     server:stop()
     result = process.run { "--host", "203.0.113.1", "-p", "0", "examples/hello.lua" }
-    assert_has(result.err, "\n  this machine has no such address: --host 0.0.0.0 is all that it has\n")
+    assert_has(result.err, "\n  this machine has no such address: 0.0.0.0 is all that it has\n")
   end)
 end)

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "base/color.h"
+#include "loop/port_owner.h"
 
 #define MODULE "luaserve.core.mistake"
+#define OWNER_SIZE 96
 #define NAMES_MAX 1000 /* of a folder that are looked at */
 
 /* Stack: the function's name, its arguments. Without require, which may want a loop that has ended. */
@@ -84,10 +86,14 @@ void ls_mistake_of_run(lua_State *L, const char *folder) {
   explain(L, "uncaught", 3);
 }
 
-void ls_mistake_of_listen(lua_State *L, const char *code, int port) {
+void ls_mistake_of_listen(lua_State *L, const char *code, const struct ls_listen_options *place, bool is_option) {
+  char owner[OWNER_SIZE];
+  bool is_taken = strcmp(code, "EADDRINUSE") == 0 && place->path == NULL && place->port > 0;
   lua_pushstring(L, code);
-  lua_pushinteger(L, port);
-  explain(L, "listen", 3);
+  lua_pushinteger(L, place->port);
+  lua_pushstring(L, is_taken && ls_port_owner_find(place->port, owner, sizeof owner) ? owner : NULL);
+  lua_pushboolean(L, is_option);
+  explain(L, "listen", 5);
 }
 
 const char *ls_mistake_push_result(lua_State *L, const char *name, int index) {

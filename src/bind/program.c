@@ -95,8 +95,8 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
-/* server:listen(place), the server at its index. False: it failed, and the process will end. */
-static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place) {
+/* server:listen(place), the server at its index. is_option: see ls_mistake_of_listen. False: it failed, and the process will end. */
+static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place, bool is_option) {
   lua_getfield(L, server, "listen");
   lua_pushvalue(L, server);
   ls_push_listen(L, place);
@@ -107,7 +107,7 @@ static bool listen_at(lua_State *L, int server, const struct ls_listen_options *
   }
   /* The world's fault, not the script's: no traceback helps. */
   lua_insert(L, -2);
-  ls_mistake_of_listen(L, lua_tostring(L, -2), place->port);
+  ls_mistake_of_listen(L, lua_tostring(L, -2), place, is_option);
   fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
   ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
   return false;
@@ -116,11 +116,11 @@ static bool listen_at(lua_State *L, int server, const struct ls_listen_options *
 static bool listen_everywhere(lua_State *L, int server, const struct ls_program *program) {
   struct ls_listen_options place = {.host = program->host, .port = program->port};
   if (program->listen_count == 0)
-    return listen_at(L, server, &place);
+    return listen_at(L, server, &place, true);
   for (unsigned i = 0; i < program->listen_count; i++) {
     char host[LS_LISTEN_HOST_SIZE];
     ls_listen_parse(program->listen[i], host, sizeof host, &place); /* as main has seen, it can be parsed */
-    if (!listen_at(L, server, &place))
+    if (!listen_at(L, server, &place, false))
       return false;
   }
   return true;

@@ -324,19 +324,21 @@ end
 
 -- ---- places ----
 
---- What can be done about a place that cannot be listened at.
-local PLACES = {
-  EADDRINUSE = "another program listens there: --port 0 takes a free port",
-  EADDRNOTAVAIL = "this machine has no such address: --host 0.0.0.0 is all that it has",
-}
-
---- @param owner of the port, "nginx (pid 12)", or nil
-function mistake.listen(message, code, port, owner)
-  local hint = PLACES[code]
-  if owner then hint = ("%s listens there: --port 0 takes a free port"):format(owner) end
-  if code == "EACCES" and port and port > 0 and port < 1024 then
-    hint = "ports below 1024 are for root, or for who has the capability net_bind_service: --port 8080"
+local function place_hint(code, port, owner, is_option)
+  if code == "EADDRINUSE" then
+    return (owner or "another program") .. " listens there" .. (is_option and ": --port 0 takes a free port" or "")
+  elseif code == "EADDRNOTAVAIL" then
+    return "this machine has no such address: 0.0.0.0 is all that it has"
+  elseif code == "EACCES" and port > 0 and port < 1024 then
+    return "ports below 1024 are for root, and for who has the capability net_bind_service"
   end
+end
+
+--- A place that cannot be listened at.
+-- @param owner of the port, "nginx (pid 12)", or nil: it is not known
+-- @param is_option the place is that of --host and --port
+function mistake.listen(message, code, port, owner, is_option)
+  local hint = place_hint(code, port, owner, is_option)
   return hint and message .. "\n  " .. hint or message
 end
 
