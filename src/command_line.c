@@ -203,7 +203,7 @@ static int add_place(struct ls_program *program, const struct ls_option *option,
   if (!ls_listen_parse(text, host, sizeof host, &place))
     return bad_value(option, text, "HOST:PORT, [IPV6]:PORT, unix:PATH, fd:N or systemd[:NAME]");
   if (program->listen_count == LS_PROGRAM_PLACES) {
-    fprintf(stderr, "luaserve: more than %d times '--listen'\n", LS_PROGRAM_PLACES);
+    fprintf(stderr, "luaserve: option '--listen' can be given %d times, not more\n", LS_PROGRAM_PLACES);
     return usage_error();
   }
   program->listen[program->listen_count++] = text;

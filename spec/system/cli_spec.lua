@@ -66,6 +66,12 @@ describe("the command line", function()
     assert_usage_error(process.run { "-p", "x", "app.lua" }, "'--port'")
   end)
 
+  it("says how often an option can be given", function()
+    local arguments = {}
+    for i = 1, 17 do arguments[i] = "--listen=:0" end
+    assert_usage_error(process.run(arguments), "option '--listen' can be given 16 times, not more")
+  end)
+
   it("names an option that wants a value and has none", function()
     assert_usage_error(process.run { "--port" }, "'--port'", "wants a value")
     assert_usage_error(process.run { "-p" }, "'-p'", "wants a value")
@@ -382,6 +388,13 @@ describe("luaserve test", function()
     local result = run_spec("it('is broken', function( end)", "plainTerminal")
     assert.equal(1, result.status)
     assert.matches("_spec.lua:1:", result.out .. result.err)
+  end)
+
+  it("names busted where it cannot be loaded", function()
+    local result = process.run({ "test" }, { env = "LUA_PATH=/none/?.lua LUA_CPATH=/none/?.so" })
+    assert.same({ 1, "" }, { result.status, result.out })
+    assert.is_truthy(result.err:find("luaserve: test needs busted, which cannot be loaded (Debian: apt-get install " ..
+      "lua-busted)\nmodule 'busted.runner' not found:\n\tand none in 3 other places", 1, true), result.err)
   end)
 
   it("takes busted's options", function()

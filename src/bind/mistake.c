@@ -3,11 +3,8 @@
 
 #include <dirent.h>
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/color.h"
 #include "loop/port_owner.h"
 
 #define MODULE "luaserve.core.mistake"
@@ -73,17 +70,15 @@ void ls_mistake_of_load(lua_State *L, int status, const struct ls_program *progr
     push_names(L, program);
     explain(L, "file", 3);
   } else if (status == LUA_ERRSYNTAX) {
-    lua_pushboolean(L, ls_color_shows(STDERR_FILENO));
     lua_pushstring(L, program->file);
     lua_pushstring(L, program->code);
-    explain(L, "syntax", 4);
+    explain(L, "syntax", 3);
   }
 }
 
 void ls_mistake_of_run(lua_State *L, const char *folder) {
-  lua_pushboolean(L, ls_color_shows(STDERR_FILENO));
   lua_pushstring(L, folder);
-  explain(L, "uncaught", 3);
+  explain(L, "uncaught", 2);
 }
 
 void ls_mistake_of_listen(lua_State *L, const char *code, const struct ls_listen_options *place, bool is_option) {

@@ -10,7 +10,7 @@ local function nearest(name, list)
   return package.preload["luaserve.core.options"]("luaserve.core.options").nearest(name, list)
 end
 
-local RED, PLAIN = "\27[1;31m", "\27[0m"
+local TRIES = 100 -- to find a token in its line, each of which reads the source
 local COLUMNS, SHOWN_BEFORE = 100, 60 -- of a source line: how much is shown, and how much of that before the place
 
 -- ---- the line ----
@@ -38,22 +38,23 @@ end
 local function column_of(source, start, line, what, token)
   if token == "<eof>" then return #line:gsub("%s+$", "") + 1, 1 end
   local found = 0
-  while true do
+  for _ = 1, TRIES do
     found = line:find(token, found + 1, true)
-    if not found then return #line:match("^%s*") + 1, 1 end -- it is in quotes of another kind, or cut off
+    if not found then break end -- Lua has cut it off
     if complaint(source:sub(1, start + found + #token - 2)) == what then return found, #token end
   end
+  return #line:match("^%s*") + 1, 1
 end
 
 --- "  3 | local x != 1" and the arrow below it.
-local function excerpt(number, line, column, width, color)
+local function excerpt(number, line, column, width)
   local cut = math.max(0, math.min(column - SHOWN_BEFORE, #line - COLUMNS))
   local shown = line:sub(cut + 1, cut + COLUMNS):gsub("%c", " ")
   local margin = ("%5d | "):format(number)
   local before = shown:sub(1, column - cut - 1)
   local arrow = (" "):rep(#margin - 2) .. "| " .. (" "):rep(utf8.len(before) or #before)
   local marks = ("^"):rep(math.max(1, math.min(width, COLUMNS - (column - cut))))
-  return margin .. shown .. "\n" .. arrow .. (color and RED .. marks .. PLAIN or marks)
+  return margin .. shown .. "\n" .. arrow .. marks
 end
 
 -- ---- what it probably is ----
@@ -156,7 +157,7 @@ end
 --- The excerpt and the hint for a syntax error.
 -- @param message Lua's: "app.lua:3: 'then' expected near '!'"
 -- @param source of the chunk, or nil: it is in the file of that name
-local function explain_syntax(message, source, color)
+local function explain_syntax(message, source)
   local path, number, what = message:match("^%s*(.-):(%d+): ([^\n]*)$")
   local token = what and (what:match(" near '(.*)'$") or what:match(" near (<eof>)$"))
   if not token then return "" end
@@ -171,14 +172,14 @@ local function explain_syntax(message, source, color)
   if not line then return "" end
   local column, width = column_of(source, start, line, what, token)
   local hint = syntax_hint(what, line, source)
-  return "\n" .. excerpt(number, line, column, width, color) .. (hint and "\n  " .. hint or "")
+  return "\n" .. excerpt(number, line, column, width) .. (hint and "\n  " .. hint or "")
 end
 
 --- A syntax error of the script: the message, the line with an arrow, and what it probably is.
 -- @param path of the script, or nil
 -- @param code what -e gives, or nil
-function mistake.syntax(message, color, path, code)
-  return message .. explain_syntax(message, code or path and read_file(path), color)
+function mistake.syntax(message, path, code)
+  return message .. explain_syntax(message, code or path and read_file(path))
 end
 
 -- ---- files ----
@@ -308,14 +309,14 @@ end
 --- An error that nobody caught.
 -- @param text the message, and the traceback behind it
 -- @param folder of the script, with its slash, or nil
-function mistake.uncaught(text, color, folder)
+function mistake.uncaught(text, folder)
   local message, frames = text:match("^(.-)\nstack traceback:\n(.*)$")
   message = message or text
   local told = explain_require(message, folder)
   if not told then
     local hint = runtime_hint(message)
     local inner = message:match("^[^\n]*error loading module '[^\n]*:\n(.*)$")
-    told = message .. explain_syntax(inner or message, nil, color) .. (hint and "\n  " .. hint or "")
+    told = message .. explain_syntax(inner or message) .. (hint and "\n  " .. hint or "")
   end
   if not frames then return told end
   if not message:find("^luaserve/") then frames = trim_traceback(frames) end -- a fault of ours is shown whole
