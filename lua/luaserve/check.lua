@@ -404,7 +404,8 @@ local function run(...)
   end
   local luacheck, message = load_luacheck()
   if not luacheck then
-    fail("check needs luacheck, which cannot be loaded (Debian: apt-get install lua-check)\n", mistake.uncaught(message))
+    fail("check needs luacheck, which cannot be loaded (Debian: apt-get install lua-check)\n",
+      mistake.uncaught(message))
     return FAILED
   end
   local status = CLEAN
