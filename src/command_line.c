@@ -121,6 +121,7 @@ static void print_versions(void) {
          OpenSSL_version(OPENSSL_VERSION), ares_version(NULL), zlibVersion());
 }
 
+/* The exit status + 1, as it goes up from here. */
 static int usage_error(void) {
   fprintf(stderr, "Try 'luaserve --help'.\n");
   return 1 + EXIT_USAGE;

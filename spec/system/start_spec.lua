@@ -318,6 +318,8 @@ describe("a place that cannot be listened at", function()
     local other = process.serve { "--listen", "127.0.0.1:0", "examples/hello.lua" }
     result = process.run { "--listen", "127.0.0.1:" .. other.port, "examples/hello.lua" }
     assert_has(result.err, ("\n  luaserve (pid %d) listens there\n"):format(other.pid))
+    result = process.script(("assert(require 'luaserve.http'.create_server(print):listen(%d))"):format(other.port))
+    assert_has(result.err, "address already in use", "\n  another program listens there\nstack traceback:\n")
     other:stop()
     server:stop()
     result = process.run { "--host", "203.0.113.1", "-p", "0", "examples/hello.lua" }

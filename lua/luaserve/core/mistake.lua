@@ -220,6 +220,26 @@ function mistake.result(_, name, value)
   return ("%s returns %s"):format(name, what)
 end
 
+-- ---- places ----
+
+local function place_hint(code, port, owner, is_option)
+  if code == "EADDRINUSE" then
+    return (owner or "another program") .. " listens there" .. (is_option and ": --port 0 takes a free port" or "")
+  elseif code == "EADDRNOTAVAIL" then
+    return "this machine has no such address: 0.0.0.0 is all that it has"
+  elseif code == "EACCES" and port > 0 and port < 1024 then
+    return "ports below 1024 are for root, and for who has the capability net_bind_service"
+  end
+end
+
+--- A place that cannot be listened at.
+-- @param owner of the port, "nginx (pid 12)", or nil: it is not known
+-- @param is_option the place is that of --host and --port
+function mistake.listen(message, code, port, owner, is_option)
+  local hint = place_hint(code, port, owner, is_option)
+  return hint and message .. "\n  " .. hint or message
+end
+
 -- ---- errors of a running script ----
 
 --- Globals of other languages, and what Lua or luaserve has instead.
@@ -260,7 +280,8 @@ local function runtime_hint(message)
   if name then return global_hint(name) end
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
-  return null_hint(message)
+  local code, port = message:match("^(E%u+): [^\n]*: listen [^\n]*:(%d+)$")
+  return code and place_hint(code, tonumber(port)) or null_hint(message)
 end
 
 --- luaserve's module that name was probably meant to be.
@@ -321,26 +342,6 @@ function mistake.uncaught(text, folder)
   if not frames then return told end
   if not message:find("^luaserve/") then frames = trim_traceback(frames) end -- a fault of ours is shown whole
   return told .. "\nstack traceback:\n" .. frames
-end
-
--- ---- places ----
-
-local function place_hint(code, port, owner, is_option)
-  if code == "EADDRINUSE" then
-    return (owner or "another program") .. " listens there" .. (is_option and ": --port 0 takes a free port" or "")
-  elseif code == "EADDRNOTAVAIL" then
-    return "this machine has no such address: 0.0.0.0 is all that it has"
-  elseif code == "EACCES" and port > 0 and port < 1024 then
-    return "ports below 1024 are for root, and for who has the capability net_bind_service"
-  end
-end
-
---- A place that cannot be listened at.
--- @param owner of the port, "nginx (pid 12)", or nil: it is not known
--- @param is_option the place is that of --host and --port
-function mistake.listen(message, code, port, owner, is_option)
-  local hint = place_hint(code, port, owner, is_option)
-  return hint and message .. "\n  " .. hint or message
 end
 
 return mistake
