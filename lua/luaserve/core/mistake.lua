@@ -280,7 +280,7 @@ local function runtime_hint(message)
   if name then return global_hint(name) end
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
-  local code, port = message:match("^(E%u+): [^\n]*: listen [^\n]*:(%d+)$")
+  local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")
   return code and place_hint(code, tonumber(port)) or null_hint(message)
 end
 
