@@ -172,6 +172,17 @@ describe("the man page", function()
   end)
 end)
 
+describe("make install", function()
+  it("puts the man page and completion where they are looked for", function()
+    local result = process.shell("env -u MAKEFLAGS -u MFLAGS make -n install DESTDIR=/dest PREFIX=/usr")
+    assert.equal(0, result.status, result.err)
+    for _, path in ipairs { "man/man1/luaserve.1", "bash-completion/completions/luaserve",
+      "zsh/site-functions/_luaserve" } do
+      assert.is_truthy(result.out:find(" /dest/usr/share/" .. path .. "\n", 1, true), path)
+    end
+  end)
+end)
+
 describe("docs/options.md", function()
   local text = read_file("docs/options.md")
 
