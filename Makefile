@@ -33,7 +33,7 @@ PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
 DOCS_PACKAGES := pandoc mandoc
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson chromium chromium-driver fonts-dejavu-core \
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson zsh chromium chromium-driver fonts-dejavu-core \
   $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
@@ -279,6 +279,7 @@ FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
 
 fuzz: setup setup-fuzz
 	@$(MAKE) --no-print-directory fuzzers
+	@echo "$(words $(FUZZERS)) targets, $(SECONDS) seconds each, $$(nproc) at a time; each says so when it is done"
 	@printf '%s\n' $(FUZZERS:build/fuzz/%=%) | xargs -P "$$(nproc)" -I NAME sh -c 'mkdir -p build/fuzz/corpus/NAME; \
 	  build/fuzz/NAME -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
 	    -artifact_prefix=build/fuzz/NAME- build/fuzz/corpus/NAME fuzz/corpus/NAME >build/fuzz/NAME.log 2>&1 || \
@@ -334,9 +335,17 @@ compile_commands.json: Makefile $(SOURCES) $(C_SPECS)
 	    '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c '"$$file"; comma=,; \
 	done; printf '\n]\n'; } > $@
 
-install: build
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: build $(BUILD)/completion/luaserve $(BUILD)/completion/_luaserve
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
 	install -D -m 644 include/luaserve.h $(DESTDIR)$(PREFIX)/include/luaserve.h
+	install -D -m 644 docs/luaserve.1 $(SHARE)/man/man1/luaserve.1
+	install -D -m 644 $(BUILD)/completion/luaserve $(SHARE)/bash-completion/completions/luaserve
+	install -D -m 644 $(BUILD)/completion/_luaserve $(SHARE)/zsh/site-functions/_luaserve
+
+$(BUILD)/completion/luaserve $(BUILD)/completion/_luaserve: $(BIN)
+	@mkdir -p $(@D)
+	$(Q)./$(BIN) completion $(if $(filter _%,$(@F)),zsh,bash) > $@
 
 clean:
 	rm -rf build/release build/asan build/tsan luaserve compile_commands.json
@@ -354,6 +363,6 @@ help:
 	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
-	@echo 'make install            PREFIX=/usr/local DESTDIR='
+	@echo 'make install            with man page and completion; PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

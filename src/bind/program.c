@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/color.h"
 #include "bind/chunk.h"
 #include "bind/listen.h"
+#include "bind/mistake.h"
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "loop/loop.h"
@@ -77,8 +80,10 @@ static void load_chunk(lua_State *L, const struct run *run) {
     add_script_folder(L, run->folder);
     status = luaL_loadfile(L, strcmp(program->file, "-") == 0 ? NULL : program->file);
   }
-  if (status != LUA_OK)
-    lua_error(L);
+  if (status == LUA_OK)
+    return;
+  ls_mistake_of_load(L, status, program);
+  lua_error(L);
 }
 
 static bool is_callable(lua_State *L, int index) {
@@ -90,17 +95,19 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
-/* server:listen(place), the server at its index. False: it failed, and the process will end. */
-static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place) {
+/* server:listen(place), the server at its index. is_option: see ls_mistake_of_listen. False: it failed, and the process will end. */
+static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place, bool is_option) {
   lua_getfield(L, server, "listen");
   lua_pushvalue(L, server);
   ls_push_listen(L, place);
-  lua_call(L, 2, 2);
-  if (!lua_isnil(L, -2)) {
-    lua_pop(L, 2);
+  lua_call(L, 2, 3);
+  if (!lua_isnil(L, -3)) {
+    lua_pop(L, 3);
     return true;
   }
   /* The world's fault, not the script's: no traceback helps. */
+  lua_insert(L, -2);
+  ls_mistake_of_listen(L, lua_tostring(L, -2), place, is_option);
   fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
   ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
   return false;
@@ -109,28 +116,34 @@ static bool listen_at(lua_State *L, int server, const struct ls_listen_options *
 static bool listen_everywhere(lua_State *L, int server, const struct ls_program *program) {
   struct ls_listen_options place = {.host = program->host, .port = program->port};
   if (program->listen_count == 0)
-    return listen_at(L, server, &place);
+    return listen_at(L, server, &place, true);
   for (unsigned i = 0; i < program->listen_count; i++) {
     char host[LS_LISTEN_HOST_SIZE];
     ls_listen_parse(program->listen[i], host, sizeof host, &place); /* as main has seen, it can be parsed */
-    if (!listen_at(L, server, &place))
+    if (!listen_at(L, server, &place, false))
       return false;
   }
   return true;
 }
 
+static const char *name_of(const struct ls_program *program) {
+  return program->file != NULL ? program->file : "the command line";
+}
+
 /* The address at the top of the stack. */
 static void print_address(lua_State *L, const char *name) {
+  bool shines = ls_color_shows(STDOUT_FILENO);
+  const char *bold = shines ? LS_BOLD : "", *plain = shines ? LS_PLAIN : "";
   lua_getfield(L, -1, "host");
   lua_getfield(L, -2, "port");
   lua_getfield(L, -3, "path");
   const char *host = lua_tostring(L, -3), *path = lua_tostring(L, -1);
   if (path != NULL)
-    printf("luaserve: %s is served on unix:%s\n", name, path);
+    printf("luaserve: %s is served on %sunix:%s%s\n", name, bold, path, plain);
   else
-    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
-                                     : "luaserve: %s is served on http://%s:%d\n",
-           name, host, (int)lua_tointeger(L, -2));
+    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on %shttp://[%s]:%d%s\n"
+                                     : "luaserve: %s is served on %shttp://%s:%d%s\n",
+           name, bold, host, (int)lua_tointeger(L, -2), plain);
   lua_pop(L, 3);
 }
 
@@ -145,6 +158,8 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
   int server = lua_gettop(L);
   if (!listen_everywhere(L, server, program))
     return 0;
+  if (program->file != NULL && program->start != NULL)
+    fputs(program->start, stdout);
   for (lua_Integer n = 1;; n++) {
     lua_getfield(L, server, "address");
     lua_pushvalue(L, server);
@@ -152,18 +167,27 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
     lua_call(L, 2, 1);
     if (lua_isnil(L, -1))
       break;
-    print_address(L, program->file != NULL ? program->file : "the command line");
+    print_address(L, name_of(program));
     lua_pop(L, 1);
   }
   fflush(stdout);
   return 0;
 }
 
+/* A value that cannot be served, of a script that leaves nothing else to do: it was meant to be served. */
+static void tell_of_result(lua_State *L, const struct ls_program *program) {
+  if (!lua_isnil(L, 2) && !ls_loop_is_alive(ls_runtime_of(L)->loop))
+    fprintf(stderr, "luaserve: %s\n", ls_mistake_push_result(L, name_of(program), 2));
+}
+
 static int k_returned(lua_State *L, int status, lua_KContext context) {
   const struct run *run = (const struct run *)context;
   (void)status;
-  if (run->program->module == NULL && lua_gettop(L) >= 2 && is_callable(L, 2))
+  if (run->program->module != NULL || lua_gettop(L) < 2)
+    return 0;
+  if (is_callable(L, 2))
     return serve(L, run->program, 2);
+  tell_of_result(L, run->program);
   return 0;
 }
 
@@ -180,7 +204,11 @@ static void on_main_end(struct ls_task *task, lua_State *L, int status) {
   task->rt->main_task = NULL;
   if (status == LUA_OK)
     return;
-  fprintf(stderr, "luaserve: %s\n", L != NULL ? ls_task_push_error(task, L) : "not enough memory");
+  if (L != NULL) {
+    ls_task_push_error(task, L);
+    ls_mistake_of_run(L, task->rt->app_folder);
+  }
+  fprintf(stderr, "luaserve: %s\n", L != NULL ? lua_tostring(L, -1) : "not enough memory");
   ls_runtime_exit(task->rt, EXIT_FAILURE);
 }
 
