@@ -48,7 +48,7 @@ const struct ls_option ls_options[] = {
      AT(program.limits.request_memory)},
     {"memory-limit", 0, "SIZE", NULL, "what all of Lua may hold, 512K, 2G", "no limit", NULL, LS_OPTION_SIZE,
      AT(program.limits.memory)},
-    {"dev", 0, NULL, NULL, "show errors, reload templates, tell what blocks", NULL, NULL, LS_OPTION_FLAG,
+    {"dev", 0, NULL, NULL, "restart on change, show errors, tell what blocks", NULL, NULL, LS_OPTION_FLAG,
      AT(program.development)},
     {"trace", 0, NULL, NULL, "tell where the time of requests goes", NULL, NULL, LS_OPTION_FLAG, AT(program.trace)},
     {"pool-threads", 0, "N", NULL, "threads for blocking work", "UV_THREADPOOL_SIZE, or 4", NULL, LS_OPTION_THREADS, 0},
@@ -62,6 +62,7 @@ const struct ls_option ls_options[] = {
 _Static_assert(OPTIONS <= LS_OPTIONS_MAX, "there is room for what was given");
 
 const struct ls_command ls_commands[] = {
+    {"new", "NAME", "write a small app to begin with", "luaserve.new", NULL},
     {"test", "[options] [paths]", "run busted specs, which may wait", "luaserve.busted", NULL},
     {"check", "app.lua", "find calls that hold up requests", "luaserve.check", NULL},
     {"completion", "bash|zsh", "print completion for a shell", NULL, "bash zsh"},

@@ -25,6 +25,7 @@ struct ls_program {
   bool trace;              /* requests */
   bool development;        /* not serving strangers: rt->development */
   struct ls_limits limits; /* of what a script's handlers and callbacks may take */
+  bool failed;             /* module shows why another program could not be started */
   const char *name;        /* argv[0] */
   const char *start;       /* what is printed before the places where a script is served; NULL: nothing */
 };

@@ -29,6 +29,7 @@
 struct ls_inherited;
 struct ls_dicts;
 struct ls_pool;
+struct ls_restart;
 struct ls_work_inbox;
 
 /* Something that runs once in a drain. It is out of the queue when run is called and may free itself there. */
@@ -52,6 +53,7 @@ struct ls_loop {
   struct ls_log *log;             /* the process's, not owned */
   struct ls_dicts *dicts;         /* the process's, not owned; set after ls_loop_init. NULL: none */
   struct ls_inherited *inherited; /* the process's, not owned; set after ls_loop_init. NULL: nothing was passed */
+  struct ls_restart *restart;     /* the process's, not owned; set after ls_loop_init. NULL: changes restart nothing */
   struct ls_work_inbox *inbox;    /* where finished jobs arrive */
   struct ls_list ready;
   struct ls_list ticks;
