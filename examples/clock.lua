@@ -5,8 +5,8 @@
 --   curl -N http://127.0.0.1:8080/ticks
 --   curl -N -H 'Last-Event-ID: 7' http://127.0.0.1:8080/ticks    as a browser that comes back: how much it has missed
 --
--- Stop the server while a page is open, and start it again: the page comes back by itself. Nothing that was sent is kept
--- here; examples/board.lua shows how those who come back get what they have missed.
+-- Stop the server while a page is open, and start it again: the page comes back by itself. Nothing that was sent is
+-- kept here; examples/board.lua shows how those who come back get what they have missed.
 
 local App = require "luaserve.app"
 local middleware = require "luaserve.middleware"

@@ -180,6 +180,13 @@ function Page:dark(on)
     { name = "prefers-color-scheme", value = on and "dark" or "light" } } })
 end
 
+--- Lets it send so many bytes a second; nil: as many as it can.
+function Page:slow_down(rate)
+  devtools(self, "Network.enable", json.object {})
+  devtools(self, "Network.emulateNetworkConditions", { offline = false, latency = 0, downloadThroughput = -1,
+    uploadThroughput = rate or -1 })
+end
+
 --- The first element that fits, once there is one: a reference, as script takes it.
 function Page:find(css)
   return patiently("find " .. css, function()
@@ -208,8 +215,9 @@ function Page:type(css, text)
   act(self, css, "value", { text = text })
 end
 
---- Chooses files of this machine in a field for files.
+--- Chooses files of this machine in a field for files, in place of others.
 function Page:upload(css, ...)
+  self:script("arguments[0].value = ''", self:find(css))
   local paths = {}
   for i, path in ipairs { ... } do paths[i] = assert(fs.realpath(path)) end
   act(self, css, "value", { text = table.concat(paths, "\n") })
