@@ -99,6 +99,8 @@ end
 
 -- ---- what goes out ----
 
+local no_such_file = http_error.new(404, "there is no such file")
+
 local function send_list(_, res)
   res:json { files = list_files(), bytes = files.bytes, limits = limits }
 end
@@ -106,13 +108,15 @@ end
 --- A file, always to be saved, never shown: what strangers have sent is not to run as a page of this site.
 local function send_file(req, res)
   local entry = files:entry(req.params.hash, req.params.name)
-  local ok = entry and res:send_file(entry, { root = files.folder, attachment = req.params.name,
+  if not entry then error(no_such_file) end
+  local ok, message, code = res:send_file(entry, { root = files.folder, attachment = req.params.name,
     content_type = "application/octet-stream", etag = '"' .. req.params.hash .. '"' })
-  if not ok then error(http_error.new(404, "there is no such file")) end
+  if code == "ENOENT" then error(no_such_file) end
+  assert(ok or code == "ECLOSED", message)
 end
 
 local function remove_file(req, res)
-  if not files:remove(req.params.hash, req.params.name) then error(http_error.new(404, "there is no such file")) end
+  if not files:remove(req.params.hash, req.params.name) then error(no_such_file) end
   if wants_page(req) then return res:redirect(303, "/") end
   res:send(204, nil)
 end
