@@ -179,11 +179,37 @@ describe("examples/browse", function()
 
   -- ---- in a browser ----
 
+  --- A folder as people have them: names, and bytes of each.
+  local function make_archive()
+    local path = test.temporary_folder { ["Archive/Journey/Maps/x"] = "", ["Archive/Journey/Letters/x"] = "" }
+    for i, entry in ipairs { { "Packing list.txt", 1843 }, { "Harbour at dawn.jpg", 3481600 }, { "budget.csv", 9216 },
+      { "crossing.webm", 73400320 }, { "route.lua", 4312 }, { "Tickets.pdf", 183296 }, 
+      { "originals.tar.gz", 1395864371 }, { "S\u{f8}ren's notes.md", 27648 }, { "LOGBOOK", 634 } } do
+      local name = path .. "/Archive/Journey/" .. entry[1]
+      local file <close> = assert(fs.open(name, "w"))
+      assert(file:truncate(entry[2]))
+      assert(file:utime(nil, 1790000000 + 250000 * i))
+    end
+    for i, name in ipairs { "Maps", "Letters" } do
+      assert(fs.utime(path .. "/Archive/Journey/" .. name, nil, 1790000000 + 86400 * i))
+    end
+    return path .. "/Archive"
+  end
+
+  it("looks good in a browser, by day and by night", function()
+    local client = test.serve("examples/browse/app.lua", { arguments = { make_archive() } })
+    local page = browser.open { height = 640 }
+    page:go(client, "/Journey")
+    page:wait_text("td.name", "^LOGBOOK$")
+    page:screenshot("browse")
+    page:dark(true)
+    page:screenshot("browse-dark")
+  end)
+
   it("leads around in a browser", function()
     local page = browser.open()
     page:go(test.serve("examples/browse/app.lua", { arguments = { "." } }))
     page:wait_text("td.name", "^README.md$")
-    page:screenshot("browse")
     page:click("a[href='/examples']")
     page:wait_text("td.name", "^hello.lua$")
     page:click("a[href='/examples/hello.lua?view=1']")
@@ -211,7 +237,5 @@ describe("examples/browse", function()
     assert.matches("404", page:console()[1])
     page:go(client, "/a.txt?view=1")
     page:wait_text("pre", "^hello & <b>bye</b>")
-    page:go(test.serve("examples/browse/app.lua", { arguments = { "." } }))
-    page:screenshot("browse-dark")
   end)
 end)
