@@ -61,7 +61,8 @@ local function read_chunked(socket, limit)
   local pieces, total = {}, 0
   while true do
     local line = must(socket:read_until("\r\n", MAX_LINE)) -- with extensions, perhaps, which nobody needs
-    local digits = (line .. ";"):match("^(%x+)[ \t]*;") or fault("EPROTO", "EPROTO: the size of a chunk is malformed")
+    local digits = (line .. ";"):match("^(%x+)[ \t]*;")
+    if not digits then fault("EPROTO", "EPROTO: the size of a chunk is malformed") end
     if #digits > 8 then too_large(limit) end
     local size = tonumber(digits, 16)
     if size == 0 then return table.concat(pieces) end

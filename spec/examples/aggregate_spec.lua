@@ -3,6 +3,7 @@
 
 local json = require "luaserve.json"
 local net = require "luaserve.net"
+local task = require "luaserve.task"
 local test = require "luaserve.test"
 local timer = require "luaserve.timer"
 local waits = require "spec.support.waits"
@@ -135,11 +136,20 @@ describe("examples/aggregate", function()
     local one, one_asked = silent("one")
     local two, two_asked = silent("two")
     local client = serve(one, two)
-    local wire = client:connect()
-    wire:write("GET /?timeout=10 HTTP/1.1\r\nHost: x\r\n\r\n")
+    local function ask(n)
+      local wire = client:connect()
+      wire:write("GET /?timeout=10 HTTP/1.1\r\nHost: x\r\n\r\n")
+      waits.eventually(function() return one_asked() == n and two_asked() == n end)
+      return wire
+    end
+    local stays, leaves = ask(1), ask(2) -- the deadlines of the one who stays come first
+    local answer = task.spawn(stays.read_head, stays, "GET")
+    leaves:reset()
     waits.eventually(function() return one_asked() == 1 and two_asked() == 1 end)
-    wire:reset()
+    assert.equal("waiting", answer:status())
+    stays:reset()
     waits.eventually(function() return one_asked() == 0 and two_asked() == 0 end)
+    pcall(answer.join, answer)
     assert.equal("", client:log())
   end)
 

@@ -183,7 +183,7 @@ describe("examples/browse", function()
   local function make_archive()
     local path = test.temporary_folder { ["Archive/Journey/Maps/x"] = "", ["Archive/Journey/Letters/x"] = "" }
     for i, entry in ipairs { { "Packing list.txt", 1843 }, { "Harbour at dawn.jpg", 3481600 }, { "budget.csv", 9216 },
-      { "crossing.webm", 73400320 }, { "route.lua", 4312 }, { "Tickets.pdf", 183296 }, 
+      { "crossing.webm", 73400320 }, { "route.lua", 4312 }, { "Tickets.pdf", 183296 },
       { "originals.tar.gz", 1395864371 }, { "S\u{f8}ren's notes.md", 27648 }, { "LOGBOOK", 634 } } do
       local name = path .. "/Archive/Journey/" .. entry[1]
       local file <close> = assert(fs.open(name, "w"))
