@@ -104,8 +104,8 @@ end
 --- Async. What is at a URL.
 -- @param text "http://..."
 -- @param options timeout: seconds for all of it (5); max_bytes: of the body (1 MiB)
--- @return { status =, headers = by name in lower case, body = }; or nil, message, code: ETIMEDOUT, ETOOBIG, EPROTO, EOF,
--- or one of net.connect. A cancelled task takes the connection with it.
+-- @return { status =, headers = by name in lower case, body = }; or nil, message, code: ETIMEDOUT, ETOOBIG, EPROTO,
+-- EOF, or one of net.connect. A cancelled task takes the connection with it.
 function fetch.get(text, options)
   options = options or {}
   local target, message, code = url.parse(text)
