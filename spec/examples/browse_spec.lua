@@ -198,7 +198,7 @@ describe("examples/browse", function()
 
   it("looks good in a browser, by day and by night", function()
     local client = test.serve("examples/browse/app.lua", { arguments = { make_archive() } })
-    local page = browser.open { height = 640 }
+    local page = browser.open { height = 660 }
     page:go(client, "/Journey")
     page:wait_text("td.name", "^LOGBOOK$")
     page:screenshot("browse")
