@@ -60,11 +60,6 @@ local function tick_event()
   return { event = "tick", id = tick, data = { time = os.date("!%H:%M:%S", tick), watchers = count } }
 end
 
-local function tell_all()
-  tick = math.max(tick + 1, os.time()) -- an id is used once, also where the clock of the machine is set back
-  for events in pairs(watchers) do send(events, tick_event()) end
-end
-
 local function leave(events)
   if not watchers[events] then return end
   watchers[events], count = nil, count - 1
@@ -74,9 +69,15 @@ local function leave(events)
   end
 end
 
+local function tell_all()
+  tick = math.max(tick + 1, os.time()) -- an id is used once, also where the clock of the machine is set back
+  for events in pairs(watchers) do send(events, tick_event()) end
+end
+
 --- Adds a watcher. Its stream goes on after the handler; ticks are its heartbeat.
 local function watch(req, res)
   local events = res:later():events { retry = 1, heartbeat = false }
+  if events.closed then return end -- HEAD
   tick = math.max(tick, os.time()) -- nobody may have counted
   local seen = math.tointeger(tonumber(events.last_id))
   if seen and seen <= tick then send(events, { event = "back", data = { missed = tick - seen } }) end

@@ -51,7 +51,8 @@ end
 
 local views = template.new { root = here .. "/views", helpers = { size_text = size_text, time_text = time_text } }
 
-local app = App.new { server = { max_connections = 500 } } -- each page that follows an upload holds one
+-- Each page that follows an upload holds a connection; who sends a byte a second is not to hold an upload for days.
+local app = App.new { server = { max_connections = 500, min_body_rate = 1024 } }
 
 --- All files, each with its url.
 local function list_files()

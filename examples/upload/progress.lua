@@ -33,6 +33,7 @@ end
 --- Answers with a stream of what happens to the upload of this name, from now on.
 function progress.follow(name, req, res)
   local events = res:later():events()
+  if events.closed then return end -- HEAD
   local upload = find(name)
   upload.streams[events] = true
   req:on_close(function()

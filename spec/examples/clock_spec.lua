@@ -57,6 +57,11 @@ describe("examples/clock.lua", function()
     assert_tick({ time = "12:00:02", watchers = 1 }, events:next())
   end)
 
+  it("does not count who asks for the head only", function()
+    client():head("/ticks"):expect(200):expect_header("content-type", "text/event-stream")
+    assert_tick({ time = "12:00:00", watchers = 1 }, watch():next())
+  end)
+
   it("tells who comes back how much he has missed", function()
     local stream = client():stream("/ticks"):expect(200)
     local id = stream:events():next().id
