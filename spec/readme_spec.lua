@@ -45,6 +45,18 @@ function shell.make(line)
   assert.equal(0, result.status, result.err)
 end
 
+--- What an example is started with here: a new folder for what it keeps, or the place of its module in C.
+local function arguments_of(script, state)
+  if script == "examples/files.lua" or script == "examples/upload/app.lua" then
+    state.folder = os.tmpname()
+    os.remove(state.folder)
+    return state.folder, script == "examples/files.lua" and "0" or nil
+  elseif script == "examples/native/server.lua" then
+    local build = process.luaserve:match("build/%a+") -- it is built beside the program
+    return build and build .. "/examples/native"
+  end
+end
+
 --- `./luaserve script` is served on a free port for the curl lines that follow; with -e it runs to its end.
 function shell.luaserve(line, state)
   local arguments = line:match("^%./luaserve%s+(.*)$")
@@ -52,14 +64,9 @@ function shell.luaserve(line, state)
     local result = process.shell(process.quote(process.luaserve) .. " " .. arguments)
     assert.same({ 0, "" }, { result.status, result.err })
     assert.is_true(#result.out > 0)
-  elseif arguments == "examples/files.lua" then
-    state.folder = os.tmpname()
-    os.remove(state.folder)
-    state.server = process.serve { "examples/files.lua", state.folder, "0" }
   else
     assert.not_matches("[%s'\"]", arguments)
-    local build = process.luaserve:match("build/%a+") -- the example in C is built beside the program
-    state.server = process.serve { "-p", "0", arguments, build and build .. "/examples/native" }
+    state.server = process.serve { "-p", "0", arguments, arguments_of(arguments, state) }
   end
 end
 

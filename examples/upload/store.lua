@@ -24,7 +24,7 @@ function store.safe_name(name)
     if #extension > 10 then extension = "" end
     local stem = name:sub(1, MAX_NAME - #extension)
     while not utf8.len(stem) do stem = stem:sub(1, -2) end
-    name = stem .. extension
+    name = (stem .. extension):gsub("[%s.]+$", "")
   end
   return name ~= "" and name or "unnamed"
 end

@@ -79,6 +79,7 @@ describe("examples/upload", function()
       ["a<b>&'.txt"] = "a_b__'.txt", ["..."] = "unnamed", ["\u{202e}txt.exe"] = "txt.exe",
       ["\u{dc}bung.pdf"] = "\u{dc}bung.pdf", ["bad\xff.txt"] = "bad_.txt", ["$(reboot)`x`.sh"] = "_(reboot)_x_.sh",
       [("\u{e4}"):rep(100) .. ".txt"] = ("\u{e4}"):rep(58) .. ".txt",
+      [("x"):rep(119) .. " yz"] = ("x"):rep(119), [("y"):rep(115) .. ".toolonganextension"] = ("y"):rep(115) .. ".tool",
     } do
       local body = client:post("/files", { multipart = { file(sent, sent) } }):expect(201):json()
       assert.equal(kept, body.files[1].name)
@@ -243,7 +244,7 @@ describe("examples/upload", function()
     end
     local page = browser.open()
     page:go(client)
-    page:slow_down(500 * 1024)
+    page:slow_down(200 * 1024)
     page:upload("#chosen", put("measurements.csv", 1536 * 1024), put("small.txt", 10))
     page:click("#upload button")
     page:wait("const value = document.querySelector('#bar').value; return value > 0.4 && value < 1")
