@@ -280,7 +280,9 @@ end]])
   end)
 
   it("finds nothing in the examples", function()
-    local result = process.run { "check", "examples/hello.lua", "examples/files.lua", "examples/offload.lua" }
+    local result = process.run { "check", "examples/hello.lua", "examples/files.lua", "examples/offload.lua",
+      "examples/clock.lua", "examples/upload/app.lua", "examples/upload/store.lua", "examples/upload/progress.lua",
+      "examples/browse/app.lua", "examples/aggregate/app.lua", "examples/aggregate/fetch.lua" }
     assert.same({ status = 0, out = "", err = "" }, result)
   end)
 end)
