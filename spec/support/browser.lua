@@ -19,6 +19,7 @@ local assert = require "luassert"
 local client = require "spec.support.client"
 local fs, json, process = require "luaserve.fs", require "luaserve.json", require "luaserve.process"
 local test, timer = require "luaserve.test", require "luaserve.timer"
+local waits = require "spec.support.waits"
 
 local browser = {}
 
@@ -98,7 +99,7 @@ local function stop()
     child:wait()
   end
   driver = nil
-  fs.rm(folder, { recursive = true, force = true })
+  waits.eventually(function() return fs.rm(folder, { recursive = true, force = true }) end) -- who ends may still write
 end
 
 test.cleanup(stop) -- here, where the file is loaded, and so at its end
@@ -106,7 +107,7 @@ test.cleanup(stop) -- here, where the file is loaded, and so at its end
 -- Where somebody ends the specs with a signal, nothing can be waited for.
 process.on_exit(function()
   if not driver then return end
-  driver.child:kill_group("SIGKILL")
+  if driver.child then driver.child:kill_group("SIGKILL") end
   os.execute("rm -rf " .. driver.folder)
 end)
 
