@@ -47,7 +47,19 @@ function shell.make(line)
 end
 
 -- Where the examples that keep something keep it, when they are told.
-local kept = { ["examples/notes.lua"] = "/notes.json", ["examples/todo/app.lua"] = "/todos" }
+local kept = { ["examples/notes.lua"] = "/notes.json", ["examples/todo/app.lua"] = "/todos",
+  ["examples/upload/app.lua"] = "/uploads" }
+
+--- What an example is started with here: a new place for what it keeps, or that of its module in C.
+local function arguments_of(script, state)
+  if kept[script] then
+    state.folder = assert(fs.mkdtemp("/tmp/luaserve-readme-"))
+    return state.folder .. kept[script]
+  elseif script == "examples/native/server.lua" then
+    local build = process.luaserve:match("build/%a+") -- it is built beside the program
+    return build and build .. "/examples/native"
+  end
+end
 
 --- `./luaserve script` is served on a free port for the curl lines that follow; with -e it runs to its end.
 function shell.luaserve(line, state)
@@ -56,13 +68,9 @@ function shell.luaserve(line, state)
     local result = process.shell(process.quote(process.luaserve) .. " " .. arguments)
     assert.same({ 0, "" }, { result.status, result.err })
     assert.is_true(#result.out > 0)
-  elseif kept[arguments] then
-    state.folder = assert(fs.mkdtemp("/tmp/luaserve-readme-"))
-    state.server = process.serve { "-p", "0", arguments, state.folder .. kept[arguments] }
   else
     assert.not_matches("[%s'\"]", arguments)
-    local build = process.luaserve:match("build/%a+") -- the example in C is built beside the program
-    state.server = process.serve { "-p", "0", arguments, build and build .. "/examples/native" }
+    state.server = process.serve { "-p", "0", arguments, arguments_of(arguments, state) }
   end
 end
 

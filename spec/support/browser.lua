@@ -19,6 +19,7 @@ local assert = require "luassert"
 local client = require "spec.support.client"
 local fs, json, process = require "luaserve.fs", require "luaserve.json", require "luaserve.process"
 local test, timer = require "luaserve.test", require "luaserve.timer"
+local waits = require "spec.support.waits"
 
 local browser = {}
 
@@ -98,7 +99,7 @@ local function stop()
     child:wait()
   end
   driver = nil
-  fs.rm(folder, { recursive = true, force = true })
+  waits.eventually(function() return fs.rm(folder, { recursive = true, force = true }) end) -- who ends may still write
 end
 
 test.cleanup(stop) -- here, where the file is loaded, and so at its end
@@ -106,7 +107,7 @@ test.cleanup(stop) -- here, where the file is loaded, and so at its end
 -- Where somebody ends the specs with a signal, nothing can be waited for.
 process.on_exit(function()
   if not driver then return end
-  driver.child:kill_group("SIGKILL")
+  if driver.child then driver.child:kill_group("SIGKILL") end
   os.execute("rm -rf " .. driver.folder)
 end)
 
@@ -180,6 +181,13 @@ function Page:dark(on)
     { name = "prefers-color-scheme", value = on and "dark" or "light" } } })
 end
 
+--- Lets it send so many bytes a second; nil: as many as it can.
+function Page:slow_down(rate)
+  devtools(self, "Network.enable", json.object {})
+  devtools(self, "Network.emulateNetworkConditions", { offline = false, latency = 0, downloadThroughput = -1,
+    uploadThroughput = rate or -1 })
+end
+
 --- The first element that fits, once there is one: a reference, as script takes it.
 function Page:find(css)
   return patiently("find " .. css, function()
@@ -208,8 +216,9 @@ function Page:type(css, text)
   act(self, css, "value", { text = text })
 end
 
---- Chooses files of this machine in a field for files.
+--- Chooses files of this machine in a field for files, in place of others.
 function Page:upload(css, ...)
+  self:script("arguments[0].value = ''", self:find(css))
   local paths = {}
   for i, path in ipairs { ... } do paths[i] = assert(fs.realpath(path)) end
   act(self, css, "value", { text = table.concat(paths, "\n") })
