@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/color.h"
 #include "bind/chunk.h"
 #include "bind/listen.h"
+#include "bind/mistake.h"
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "loop/loop.h"
@@ -81,8 +84,10 @@ static void load_chunk(lua_State *L, const struct run *run) {
       ls_restart_watch(run->rt->loop->restart, program->file);
     status = luaL_loadfile(L, strcmp(program->file, "-") == 0 ? NULL : program->file);
   }
-  if (status != LUA_OK)
-    lua_error(L);
+  if (status == LUA_OK)
+    return;
+  ls_mistake_of_load(L, status, program);
+  lua_error(L);
 }
 
 static bool is_callable(lua_State *L, int index) {
@@ -94,17 +99,20 @@ static bool is_callable(lua_State *L, int index) {
   return true;
 }
 
-/* server:listen(place), the server at its index. False: it failed, as standard error was told. */
-static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place) {
+/* server:listen(place), the server at its index. is_option: see ls_mistake_of_listen. False: it failed, as standard error was
+ * told. */
+static bool listen_at(lua_State *L, int server, const struct ls_listen_options *place, bool is_option) {
   lua_getfield(L, server, "listen");
   lua_pushvalue(L, server);
   ls_push_listen(L, place);
-  lua_call(L, 2, 2);
-  if (!lua_isnil(L, -2)) {
-    lua_pop(L, 2);
+  lua_call(L, 2, 3);
+  if (!lua_isnil(L, -3)) {
+    lua_pop(L, 3);
     return true;
   }
   /* The world's fault, not the script's: no traceback helps. */
+  lua_insert(L, -2);
+  ls_mistake_of_listen(L, lua_tostring(L, -2), place, is_option);
   fprintf(stderr, "luaserve: %s\n", lua_tostring(L, -1));
   lua_pop(L, 2);
   return false;
@@ -113,11 +121,11 @@ static bool listen_at(lua_State *L, int server, const struct ls_listen_options *
 static bool listen_everywhere(lua_State *L, int server, const struct ls_program *program) {
   struct ls_listen_options place = {.host = program->host, .port = program->port};
   if (program->listen_count == 0)
-    return listen_at(L, server, &place);
+    return listen_at(L, server, &place, true);
   for (unsigned i = 0; i < program->listen_count; i++) {
     char host[LS_LISTEN_HOST_SIZE];
     ls_listen_parse(program->listen[i], host, sizeof host, &place); /* as main has seen, it can be parsed */
-    if (!listen_at(L, server, &place))
+    if (!listen_at(L, server, &place, false))
       return false;
   }
   return true;
@@ -131,22 +139,28 @@ static bool listen_for_failure(lua_State *L, int server, const struct ls_program
     return listen_everywhere(L, server, program);
   bool listens = true;
   for (; listens && place.fd >= 0; place.fd = ls_handover_waiting(handover))
-    listens = listen_at(L, server, &place);
+    listens = listen_at(L, server, &place, true);
   return listens;
+}
+
+static const char *name_of(const struct ls_program *program) {
+  return program->file != NULL ? program->file : "the command line";
 }
 
 /* The address at the top of the stack. */
 static void print_address(lua_State *L, const char *name) {
+  bool shines = ls_color_shows(STDOUT_FILENO);
+  const char *bold = shines ? LS_BOLD : "", *plain = shines ? LS_PLAIN : "";
   lua_getfield(L, -1, "host");
   lua_getfield(L, -2, "port");
   lua_getfield(L, -3, "path");
   const char *host = lua_tostring(L, -3), *path = lua_tostring(L, -1);
   if (path != NULL)
-    printf("luaserve: %s is served on unix:%s\n", name, path);
+    printf("luaserve: %s is served on %sunix:%s%s\n", name, bold, path, plain);
   else
-    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on http://[%s]:%d\n"
-                                     : "luaserve: %s is served on http://%s:%d\n",
-           name, host, (int)lua_tointeger(L, -2));
+    printf(strchr(host, ':') != NULL ? "luaserve: %s is served on %shttp://[%s]:%d%s\n"
+                                     : "luaserve: %s is served on %shttp://%s:%d%s\n",
+           name, bold, host, (int)lua_tointeger(L, -2), plain);
   lua_pop(L, 3);
 }
 
@@ -174,6 +188,12 @@ static int create_server(lua_State *L, int handler) {
   return lua_gettop(L);
 }
 
+static void print_start(lua_State *L, int server, const struct ls_program *program) {
+  if (program->file != NULL && program->start != NULL)
+    fputs(program->start, stdout);
+  print_addresses(L, server, name_of(program));
+}
+
 /* A script that returns a handler is served: create_server(handler):listen{host=, port=}. */
 static int serve(lua_State *L, const struct ls_program *program, int handler) {
   const struct ls_restart *restart = ls_runtime_of(L)->loop->restart;
@@ -181,7 +201,7 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
   if (!listen_everywhere(L, server, program))
     ls_runtime_exit(ls_runtime_of(L), EXIT_FAILURE);
   else if (restart == NULL || restart->changed == NULL) /* else they are the same as before */
-    print_addresses(L, server, program->file != NULL ? program->file : "the command line");
+    print_start(L, server, program);
   fflush(stdout);
   return 0;
 }
@@ -195,14 +215,23 @@ static int serve_failure(lua_State *L, const struct ls_program *program, int han
   return 0;
 }
 
+/* A value that cannot be served, of a script that leaves nothing else to do: it was meant to be served. */
+static void tell_of_result(lua_State *L, const struct ls_program *program) {
+  if (!lua_isnil(L, 2) && !ls_loop_is_alive(ls_runtime_of(L)->loop))
+    fprintf(stderr, "luaserve: %s\n", ls_mistake_push_result(L, name_of(program), 2));
+}
+
 static int k_returned(lua_State *L, int status, lua_KContext context) {
   const struct run *run = (const struct run *)context;
   (void)status;
-  if (lua_gettop(L) < 2 || !is_callable(L, 2))
+  if (lua_gettop(L) < 2)
     return 0;
-  if (run->program->module == NULL)
+  if (run->program->module != NULL)
+    return run->program->failed && is_callable(L, 2) ? serve_failure(L, run->program, 2) : 0;
+  if (is_callable(L, 2))
     return serve(L, run->program, 2);
-  return run->program->failed ? serve_failure(L, run->program, 2) : 0;
+  tell_of_result(L, run->program);
+  return 0;
 }
 
 /* Light userdata at index 1 stays there; results begin at 2. */
@@ -234,11 +263,19 @@ static void report_failure(struct ls_runtime *rt, const char *text) {
   ls_handover_pass(&restart->handover, restart->failure != NULL);
 }
 
+static const char *push_failure(struct ls_task *task, lua_State *L) {
+  if (L == NULL)
+    return "not enough memory";
+  ls_task_push_error(task, L);
+  ls_mistake_of_run(L, task->rt->app_folder);
+  return lua_tostring(L, -1);
+}
+
 static void on_main_end(struct ls_task *task, lua_State *L, int status) {
   struct ls_runtime *rt = task->rt;
   rt->main_task = NULL;
   if (status != LUA_OK) {
-    report_failure(rt, L != NULL ? ls_task_push_error(task, L) : "not enough memory");
+    report_failure(rt, push_failure(task, L));
     ls_runtime_exit(rt, EXIT_FAILURE);
   } else if (rt->loop->restart != NULL && !rt->exiting) {
     finish_restart(rt->loop->restart);

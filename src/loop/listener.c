@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -357,6 +358,13 @@ static void tell_handover(struct ls_handover *handover, struct ls_listener *list
   ls_handover_add(handover, &known);
 }
 
+/* What Linux accepts inherits it, which saves a system call for each connection. Without it they are slower, and right all
+ * the same. */
+static void send_at_once(const struct ls_listener *listener) {
+  if (listener->fd >= 0 && listener->family != AF_UNIX)
+    set_option(listener->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
 int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
   listener->reserve = -1;
   listener->paused = false;
@@ -367,6 +375,7 @@ int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const 
   listener->unlink_dev = 0;
   listener->unlink_ino = 0;
   listener->fd = open_listener(loop, listener, options);
+  send_at_once(listener);
   int rc = listener->fd < 0 ? listener->fd : uv_poll_init(&loop->uv, &listener->poll, listener->fd);
   if (rc != 0) {
     if (options->has_fd)

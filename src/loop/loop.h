@@ -81,6 +81,9 @@ int ls_loop_init(struct ls_loop *loop, struct ls_pool *pool, struct ls_log *log)
 /* Drains, then runs turns until nothing keeps the loop alive or ls_loop_stop was called. */
 void ls_loop_run(struct ls_loop *loop);
 
+/* Whether a turn would come, or something is queued: the program has more to do than what runs now. */
+bool ls_loop_is_alive(const struct ls_loop *loop);
+
 /* Makes ls_loop_run return after the current callback; nothing that is queued runs any more. */
 void ls_loop_stop(struct ls_loop *loop);
 

@@ -2,6 +2,7 @@
 --- What pages that show an error are made of.
 -- @module luaserve.core.error_page
 
+local crypto = require "luaserve.crypto"
 local html = require "luaserve.core.html"
 
 local error_page = {}
@@ -17,28 +18,34 @@ end
 
 local escape = error_page.escape
 
+local style = [[
+body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
+h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
+pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
+table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
+]]
+
+--- The Content-Security-Policy of such a page. The app's may not allow the style, and the page needs nothing else.
+error_page.policy = "base-uri 'none'; default-src 'none'; form-action 'none'; frame-ancestors 'none'; "
+  .. "style-src 'sha256-"
+  .. crypto.hash("sha256", style, "base64") .. "'"
+
 local head = [[<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>%s</title>
-<style%s>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
-pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
-table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
-</style>
+<style>%s</style>
 </head>
 <body>
 <h1>%s</h1>
 ]]
 
 --- The beginning of a page, up to its heading.
--- @param nonce of the page's Content-Security-Policy, or nil
-function error_page.open(title, nonce)
+function error_page.open(title)
   title = escape(title)
-  return head:format(title, nonce and (' nonce="%s"'):format(escape(nonce)) or "", title)
+  return head:format(title, style, title)
 end
 
 --- The first place in a text that is in a file which can be read: the open file, its path, the line. Messages may hold

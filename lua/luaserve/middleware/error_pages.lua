@@ -15,19 +15,15 @@ local KNOWN = { "development", "page" }
 
 -- ---- pages ----
 
-local escape, source_lines = error_page.escape, error_page.source_lines
-
-local function open_page(req, title)
-  return error_page.open(title, req.locals.csp_nonce)
-end
+local escape, open_page, source_lines = error_page.escape, error_page.open, error_page.source_lines
 
 local function title_of(status)
   local reason = core.reason(status)
   return reason ~= "" and ("%d %s"):format(status, reason) or tostring(status)
 end
 
-local function production_page(problem, req)
-  local parts = { open_page(req, title_of(problem.status)) }
+local function production_page(problem)
+  local parts = { open_page(title_of(problem.status)) }
   if problem.detail then parts[#parts + 1] = ("<p>%s</p>\n"):format(escape(problem.detail)) end
   if problem.request_id then
     parts[#parts + 1] = ("<p>Request: <code>%s</code></p>\n"):format(escape(problem.request_id))
@@ -50,7 +46,7 @@ end
 local function development_page(problem, req, failure, traceback)
   local message = tostring(failure)
   return table.concat {
-    open_page(req, title_of(problem.status)),
+    open_page(title_of(problem.status)),
     "<pre>", escape(message), "</pre>\n",
     source_lines(message, traceback) or "",
     "<h2>Traceback</h2>\n<pre>", escape(traceback), "</pre>\n",
@@ -108,6 +104,7 @@ return function(options)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then
+      if shown or page_of == production_page then res:set("content-security-policy", error_page.policy) end
       res:set("content-type", "text/html; charset=utf-8")
       res:send(problem.status, shown and development_page(problem, req, failure, traceback) or page_of(problem, req))
     elseif kind == "json" then
