@@ -71,11 +71,11 @@ end
 local function have(servers)
   local found = {}
   for _, peer in ipairs(servers) do
-    peer.told = machine.version(peer)
+    peer.told = peer.version and machine.version(peer) or peer.floor and fs.access(peer.command()[1], "x") and ""
     if peer.told then
       found[#found + 1] = peer
     else
-      print(peer.label .. " is not there (make setup-bench installs it): left out")
+      print(peer.label .. " is not there (make bench installs or builds it): left out")
     end
   end
   return found
@@ -89,7 +89,7 @@ end
 local function cost(work, options)
   if work.way == "start" then return 0.6 + options.rounds * 3 * 0.2 end
   if work.way == "memory" then return 1 + options.rounds * 4 end
-  local warm = work.load and 1.3 or 0
+  local warm = (work.load or work.way == "mixed") and 1.3 or 0
   return 0.5 + warm + options.rounds * (seconds_of(work, options) + 0.2) + (work.calls and 2.2 or 0)
 end
 
@@ -122,6 +122,7 @@ local function measure_load(running, work, seconds)
   local user_after, system_after = proc.cpu(running.pid)
   assert(figures.requests > 0, running.peer.label .. " answered nothing")
   assert(figures.wrong == 0, running.peer.label .. " gave " .. figures.wrong .. " wrong answers under load")
+  if work.batched then figures.p50, figures.p99, figures.p999, figures.most = nil, nil, nil, nil end
   figures.user = (user_after - user) / figures.requests * 1e6
   figures.system = (system_after - system) / figures.requests * 1e6
   return figures
@@ -138,8 +139,9 @@ local function describe(figures)
   if figures.took then return ("%.1f ms"):format(figures.took / 1e3) end
   if figures.each then return ("%.0f bytes a connection"):format(figures.each) end
   local broken = figures.broken and figures.broken + figures.refused + figures.timeouts or 0
-  return ("%8.2f us CPU (%.2f user), %7.0f requests/s, p99 %.2f ms%s"):format(figures.total, figures.user,
-    figures.rate, figures.p99 / 1e3, broken > 0 and (", %d broken"):format(broken) or "")
+  local p99 = figures.p99 and (", p99 %.2f ms"):format(figures.p99 / 1e3) or ""
+  return ("%8.2f us CPU (%.2f user), %7.0f requests/s%s%s"):format(
+    figures.total, figures.user, figures.rate, p99, broken > 0 and (", %d broken"):format(broken) or "")
 end
 
 local function measure(running, work, options)
@@ -147,13 +149,22 @@ local function measure(running, work, options)
   return add_totals(ways[work.way](running, work, options.duration))
 end
 
+local function warm_up(running, work)
+  if work.load then
+    assert(wrk.run(running.url .. work.path, work.load, work.connections, 1))
+  elseif work.way == "mixed" then
+    ways.mixed(running, work, 1)
+  end
+end
+
 local function start(job, results)
   local started = {}
   for at, peer in ipairs(job.servers) do
     local running = server.start(peer, job.work.kind, job.work.argument)
     running:check(job.work)
-    results[peer.name] = { rounds = json.array(), rss_idle = (proc.memory(running.pid)), other = peer.other[job.work.kind] }
-    if job.work.load then assert(wrk.run(running.url .. job.work.path, job.work.load, job.work.connections, 1)) end
+    results[peer.name] = { rounds = json.array(), rss_idle = (proc.memory(running.pid)),
+      other = peer.other[job.work.kind] }
+    warm_up(running, job.work)
     started[at] = running
   end
   return started
@@ -198,22 +209,24 @@ local function save(path, jobs, servers, options, machine_now)
     local work = job.work
     if job.results then
       out.works[#out.works + 1] = { name = work.name, title = work.title, connections = work.connections,
-        way = work.way, curve = work.curve, at = work.at, kind = work.kind }
+        way = work.way, curve = work.curve, at = work.at, figure = work.figure or "total" }
       out.results[work.name] = job.results
     end
   end
   assert(fs.write_file(path, json.encode(out, { indent = true, sort_keys = true }) .. "\n", { atomic = true }))
 end
 
---- Where luaserve is not the one that takes the least CPU time of those that answer by a handler.
+--- Where luaserve is not the best of those that somebody would use.
 local function tell_losses(jobs)
   for _, job in ipairs(jobs) do
-    local own = job.results.luaserve and stats.of(job.results.luaserve.rounds or {}, "total")
+    local figure = job.work.figure or "total"
+    local own = job.results.luaserve and stats.of(job.results.luaserve.rounds or {}, figure)
     for _, peer in ipairs(own and job.servers or {}) do
-      local total = stats.of(job.results[peer.name].rounds, "total")
-      if not peer.floor and total.median < own.median then
-        print(("%s: %s takes %.2f us of CPU, luaserve %.2f%s"):format(job.work.title, peer.label, total.median,
-          own.median, peer.other[job.work.kind] and " (" .. peer.other[job.work.kind] .. ")" or ""))
+      local other = stats.of(job.results[peer.name].rounds, figure)
+      if not peer.floor and other.median < own.median then
+        local remark = peer.other[job.work.kind]
+        print(("%s: %s %.2f, luaserve %.2f%s"):format(
+          job.work.title, peer.label, other.median, own.median, remark and " (" .. remark .. ")" or ""))
       end
     end
   end

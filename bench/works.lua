@@ -6,6 +6,8 @@
 --   load           what bench/load.lua sends, with its argument; without it another way of measuring: `way`
 --   path, method, body   of the request that checks the answer, and `expected`, the body that has to come
 --   connections    64 unless it says otherwise
+--   batched        wrk cannot tell the latency of these
+--   figure         what counts, if that is not the CPU time of a request: a field of a round
 --   calls          whether system calls are counted, in a run of their own
 --   curve, at      a point of a curve over `at` rather than a row of its own
 --   quick          whether `make bench-quick` measures it
@@ -35,7 +37,8 @@ end
 local function page()
   local parts = { "<!doctype html><title>Users</title><table>\n" }
   for i = 1, 100 do
-    parts[i + 1] = ("<tr><td>%d</td><td>User &lt;%d&gt; &amp; Co</td><td>user%d@example.com</td></tr>\n"):format(i, i, i)
+    parts[i + 1] = "<tr><td>" .. i .. "</td><td>User &lt;" .. i .. "&gt; &amp; Co</td><td>user" .. i
+      .. "@example.com</td></tr>\n"
   end
   parts[#parts + 1] = "</table>\n"
   return table.concat(parts)
@@ -73,7 +76,7 @@ end
 plaintext { name = "plaintext", title = "A line of text", calls = true, quick = true }
 plaintext { name = "browser", title = "The same, with a browser's header fields", load = { "browser" } }
 plaintext { name = "pipelined", title = "The same, pipelined by 16", load = { "pipelined", "16" }, calls = true,
-  quick = true }
+  quick = true, batched = true }
 plaintext { name = "close", title = "The same, a connection for each request", load = { "close" } }
 plaintext { name = "many", title = "The same, 2,000 connections", connections = 2000 }
 
@@ -112,11 +115,11 @@ static("10m", "A static file of 10 MiB", 8)
 add { name = "sleep", title = "512 requests that sleep 10 ms", kind = "sleep", path = "/sleep", expected = "slept",
   load = { "plain" }, connections = 512, quick = true }
 add { name = "mixed", title = "Every 20th request counts primes", kind = "mixed", argument = BELOW, path = "/primes",
-  expected = PRIMES, way = "mixed", quick = true }
+  expected = PRIMES, way = "mixed", figure = "p99", quick = true }
 add { name = "start", title = "From the start to the first answer", kind = "plaintext", expected = HELLO, way = "start",
-  quick = true }
+  figure = "took", quick = true }
 add { name = "memory", title = "Memory of 10,000 idle connections", kind = "plaintext", expected = HELLO,
-  way = "memory", quick = true }
+  way = "memory", figure = "each", quick = true }
 
 for _, count in ipairs { 10, 100, 1000, 5000, 15000 } do
   plaintext { name = "connections_" .. count, title = count .. " connections", connections = count,

@@ -2,7 +2,7 @@
 -- What `make bench` asks luaserve for: luaserve -p 0 bench/apps/works.lua KIND [argument]. The peers in bench/peers do
 -- the same.
 
-local App, fs, json = require "luaserve.app", require "luaserve.fs", require "luaserve.json"
+local App, fs = require "luaserve.app", require "luaserve.fs"
 local pool, template, timer = require "luaserve.pool", require "luaserve.template", require "luaserve.timer"
 
 local kind, argument = ...

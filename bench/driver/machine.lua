@@ -34,7 +34,6 @@ end
 
 --- The digits of what a server says of itself; nil where it is not there.
 function machine.version(peer)
-  if not peer.version then return "" end
   local line = output_of(peer.version)
   return line and (line:match("%d+%.%d[%w.,%- ]*") or line)
 end

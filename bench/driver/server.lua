@@ -22,7 +22,7 @@ local function await_line(self)
   socket:set_timeout(20)
   while not self.port do
     local line, message = socket:read_until("\n")
-    if not line then error(("%s did not start: %s\n%s"):format(self.peer.label, message or "it has ended", self.output)) end
+    if not line then error(self.peer.label .. " did not start: " .. (message or "it has ended\n") .. self.output) end
     self.output = self.output .. line .. "\n"
     self.port = tonumber(line:match("http://[%d.]+:(%d+)"))
   end

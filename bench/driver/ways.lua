@@ -37,7 +37,8 @@ end
 
 --- An even load in which each 20th request counts primes: how long the others take.
 function ways.mixed(running, _, seconds)
-  local times, jobs, sent = {}, task.channel(100000), nil
+  local times, jobs = {}, task.channel(100000)
+  local sent
   local began, user, system = process.hrtime(), proc.cpu(running.pid)
   do
     local group <close> = task.group()

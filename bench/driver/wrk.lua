@@ -15,8 +15,8 @@ end
 
 --- Runs it. `load` is a list: the kind of bench/load.lua, and its argument.
 function wrk.run(url, load, connections, seconds)
-  local arguments = { "-c", "1", "wrk", "-t", "1", "-c", tostring(connections), "-d", seconds .. "s", "--timeout", "10s",
-    "-s", "bench/load.lua", url, "--" }
+  local arguments = { "-c", "1", "wrk", "-t", "1", "-c", tostring(connections), "-d", seconds .. "s",
+    "--timeout", "10s", "-s", "bench/load.lua", url, "--" }
   table.move(load, 1, #load, #arguments + 1, arguments)
   local result = assert(process.run("taskset", arguments, { timeout = seconds + 60 }))
   if result.status ~= 0 then return nil, "wrk: " .. result.stderr .. result.stdout end

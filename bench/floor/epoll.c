@@ -26,17 +26,19 @@
 #define READ_SIZE 65536
 #define BATCH 64 /* answers that one write takes */
 
-static const char answer[] = "HTTP/1.1 200 OK\r\n"
-                             "Content-Type: text/plain; charset=utf-8\r\n"
-                             "Content-Length: 13\r\n"
-                             "\r\n"
-                             "Hello, World!";
-static const char last_answer[] = "HTTP/1.1 200 OK\r\n"
-                                  "Content-Type: text/plain; charset=utf-8\r\n"
-                                  "Content-Length: 13\r\n"
-                                  "Connection: close\r\n"
-                                  "\r\n"
-                                  "Hello, World!";
+static const char answer[] =
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 13\r\n"
+    "\r\n"
+    "Hello, World!";
+static const char last_answer[] =
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 13\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    "Hello, World!";
 static const char end_mark[] = "\r\n\r\n";
 static const char close_mark[] = "\r\nconnection: close\r\n";
 

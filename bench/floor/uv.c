@@ -16,18 +16,20 @@
 #define READ_SIZE 65536
 #define BATCH 64 /* answers of one buffer */
 
-static const char answer[] = "HTTP/1.1 200 OK\r\n"
-                             "Content-Type: text/plain; charset=utf-8\r\n"
-                             "Content-Length: 13\r\n"
-                             "\r\n"
-                             "Hello, World!";
+static const char answer[] =
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 13\r\n"
+    "\r\n"
+    "Hello, World!";
 
-static const char last_answer[] = "HTTP/1.1 200 OK\r\n"
-                                  "Content-Type: text/plain; charset=utf-8\r\n"
-                                  "Content-Length: 13\r\n"
-                                  "Connection: close\r\n"
-                                  "\r\n"
-                                  "Hello, World!";
+static const char last_answer[] =
+    "HTTP/1.1 200 OK\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n"
+    "Content-Length: 13\r\n"
+    "Connection: close\r\n"
+    "\r\n"
+    "Hello, World!";
 
 #define ANSWER_SIZE (sizeof answer - 1)
 #define LAST_SIZE (sizeof last_answer - 1)
