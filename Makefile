@@ -18,7 +18,8 @@ BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua setup-bench bench bench-quick bench-floors bench-report
+  lint lint-format lint-rooms lint-c lint-lua setup-bench bench bench-quick bench-floors bench-report \
+  bench-keep
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -32,7 +33,7 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson wrk
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 BENCH_PACKAGES := wrk strace nginx-light libnginx-mod-http-lua lua-http lua5.2 lua-fifo lua-cjson
@@ -308,6 +309,11 @@ bench-floors: $(FLOORS)
 bench-report: $(BIN)
 	./$(BIN) bench/report.lua
 
+# Makes the last run the one that is shown.
+bench-keep: $(BIN)
+	cp build/bench/results.json bench/results.json
+	./$(BIN) bench/report.lua bench/results.json bench/report.html bench/README.md
+
 bench: setup-bench
 	@$(MAKE) --no-print-directory build bench-floors
 	@ulimit -n $$(ulimit -Hn) && ./$(BIN) bench/run.lua $(if $(QUICK),--quick) --works "$(WORKS)" --servers "$(SERVERS)" \
@@ -321,7 +327,7 @@ bench-quick: bench
 
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch] bench/*/*.c))
+C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch] bench/*.c bench/*/*.c))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
@@ -342,7 +348,7 @@ lint-rooms:
 lint-c: setup-lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppress='memleakOnRealloc:spec/*' --suppress=readdirCalled --library=posix \
-  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples
+  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples bench/floor
 
 lint-lua: setup-lint
 	$(if $(LUA_ROOTS),luacheck --quiet $(LUA_ROOTS))

@@ -66,7 +66,7 @@ end
 
 local function panel_of(work)
   local sub = data.figures[work.figure]
-  if work.way == nil then sub = sub .. ", " .. work.connections .. " connections" end
+  if work.connections and not work.way then sub = sub .. ", " .. work.connections .. " connections" end
   local notes = {}
   for _, row in ipairs(work.rows) do
     if row.other then notes[#notes + 1] = "* " .. row.server.label .. ": " .. row.other .. "." end
@@ -83,6 +83,11 @@ local function panels_of(read)
   local panels = {}
   for _, work in ipairs(read.works) do
     if not work.curve and #work.rows > 0 then panels[#panels + 1] = panel_of(work) end
+  end
+  local plain = read.by_name.plaintext
+  if plain then
+    panels[#panels + 1] = panel_of(data.by_size(plain, "rss_idle", "Memory after the first answer"))
+    panels[#panels + 1] = panel_of(data.by_size(plain, "rss_peak", "The most memory, a line of text"))
   end
   return panels
 end

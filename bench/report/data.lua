@@ -31,9 +31,10 @@ function data.rate(n)
 end
 
 --- How a figure is shown, by its name.
-data.formats = { total = data.time, p99 = data.time, took = data.time, each = data.bytes }
+data.formats = { total = data.time, p99 = data.time, took = data.time, each = data.bytes, rss_idle = data.bytes,
+  rss_peak = data.bytes }
 data.figures = { total = "CPU time of a request", p99 = "p99 of the other requests", took = "time",
-  each = "resident memory of a connection" }
+  each = "resident memory of a connection", rss_idle = "resident memory", rss_peak = "resident memory" }
 
 local function row_of(server, result)
   local row = { server = server, other = result.other, rss_idle = result.rss_idle, rss_peak = result.rss_peak,
@@ -66,7 +67,19 @@ local function work_of(results, work)
   return shown
 end
 
---- Those that answer with another server's handler, in the order of the figure; the first that is not luaserve's own.
+--- The same servers by one of their sizes in bytes, `rss_idle` or `rss_peak`, which has no spread.
+function data.by_size(work, field, title)
+  local shown = { title = title, figure = field, rows = {}, lacks = {} }
+  for i, row in ipairs(work.rows) do
+    local bytes = row[field]
+    shown.rows[i] = { server = row.server, broken = 0, value = { median = bytes, low = bytes, high = bytes } }
+    if row == work.own then shown.own = shown.rows[i] end
+  end
+  table.sort(shown.rows, function(a, b) return a.value.median < b.value.median end)
+  return shown
+end
+
+--- The best of those that answer by a handler, as luaserve does, and are not luaserve.
 function data.best_other(work)
   for _, row in ipairs(work.rows) do
     if row ~= work.own and not row.server.floor and not row.other then return row end
