@@ -74,11 +74,11 @@ local function plaintext(work)
 end
 
 plaintext { name = "plaintext", title = "A line of text", calls = true, quick = true }
-plaintext { name = "browser", title = "The same, with a browser's header fields", load = { "browser" } }
-plaintext { name = "pipelined", title = "The same, pipelined by 16", load = { "pipelined", "16" }, calls = true,
+plaintext { name = "browser", title = "A line of text, a browser's header fields", load = { "browser" } }
+plaintext { name = "pipelined", title = "A line of text, pipelined by 16", load = { "pipelined", "16" }, calls = true,
   quick = true, batched = true }
-plaintext { name = "close", title = "The same, a connection for each request", load = { "close" } }
-plaintext { name = "many", title = "The same, 2,000 connections", connections = 2000 }
+plaintext { name = "close", title = "A line of text, a connection each", load = { "close" } }
+plaintext { name = "many", title = "A line of text, 2,000 connections", connections = 2000 }
 
 add { name = "json", title = "JSON: a small object", kind = "json", path = "/json", load = { "plain" }, quick = true,
   expected = is_json { message = HELLO, id = 42, tags = { "a", "b", "c" } } }

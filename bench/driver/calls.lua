@@ -6,6 +6,8 @@ local proc, wrk = require "driver.proc", require "driver.wrk"
 
 local calls = {}
 
+local ENOUGH = 100 -- requests, so that those under way at both ends do not count
+
 --- The number of calls by name, of what `strace -c` writes.
 function calls.parse(text)
   local counts = {}
@@ -33,6 +35,7 @@ function calls.count(server, work)
   child:kill("SIGINT")
   child:wait()
   if not figures then return nil, message end
+  if figures.requests < ENOUGH then return nil, "too few requests to count calls" end
   local result = { all = 0, names = {} }
   for name, count in pairs(calls.parse(assert(fs.read_file(file)))) do
     local each = count / figures.requests

@@ -28,7 +28,7 @@ end
 
 -- --- Bars ------------------------------------------------------------------------------------------------------------
 
-local BAR = { width = 600, label = 168, bars = 296, row = 25, height = 14 }
+local BAR = { width = 520, label = 174, bars = 212, row = 24, height = 13 }
 
 --- Where the axis ends: bars that are many times longer than luaserve's are cut, and say so, or the others vanish.
 local function limit_of(rows, own)
@@ -136,7 +136,7 @@ end
 
 -- --- Curves ----------------------------------------------------------------------------------------------------------
 
-local CURVE = { width = 600, height = 340, left = 58, right = 104, top = 14, bottom = 44 }
+local CURVE = { width = 520, height = 340, left = 58, right = 96, top = 14, bottom = 44 }
 
 --- 1, 2, 5, 10, ... that lie between two values.
 local function ticks_between(low, high)
