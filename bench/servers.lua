@@ -9,7 +9,7 @@
 --   other          by kind, what answers instead of a handler, so that the comparison is with another kind of thing
 --   floor          what is no server that anybody would use
 
-local fs, net = require "luaserve.fs", require "luaserve.net"
+local fs, net, process = require "luaserve.fs", require "luaserve.net", require "luaserve.process"
 
 local BIN = "build/bench/peers/node_modules/.bin/"
 local NGINX = "build/bench/nginx"
@@ -26,10 +26,8 @@ local function script(...)
 end
 
 local function free_port()
-  local server <close> = setmetatable({ assert(net.listen({ host = "127.0.0.1" }, print)) }, {
-    __close = function(self) self[1]:close() end,
-  })
-  return server[1]:address().port
+  local server <close> = assert(net.listen({ host = "127.0.0.1" }, print))
+  return server:address().port
 end
 
 local function nginx_routes(count)
@@ -40,10 +38,10 @@ local function nginx_routes(count)
   return table.concat(lines)
 end
 
---- Several of them may run at once, one for each kind: the file is nobody's once nginx has read it.
+--- Writes its configuration, with a port that was free a moment ago: nginx does not print which one it was given.
 local function prepare_nginx(kind, argument)
   local port = free_port()
-  local cwd = require("luaserve.process").cwd()
+  local cwd = process.cwd()
   local values = {
     PORT = port, ARGUMENT = argument or "", FOLDER = cwd .. "/" .. NGINX, PEERS = cwd .. "/bench/peers",
     FILES = cwd .. "/build/bench/files", ROUTES = kind == "routes" and nginx_routes(tonumber(argument)) or "",

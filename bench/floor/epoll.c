@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The floor: what the system itself costs. A loop of epoll_wait, read and write on one thread, with the same answer to
- * every request, and no look at what it says but for its end.
+/* The floor: what the system itself costs. A loop of epoll_wait, read and send on one thread, with the same answer to
+ * every request, and no look at what it says but for its end, and for "Connection: close".
  *
- *   cc -O2 -o build/bench/epoll bench/floor/epoll.c && build/bench/epoll
+ *   make bench-floors && build/bench/epoll
  *
  * It knows requests without a body only: each is what stands before an empty line. Those that arrive together
  * (pipelining) are answered with one write; one that arrives in pieces is answered when its end has come, and of it
@@ -84,7 +84,10 @@ static void count_requests(struct connection *c, const char *data, size_t len) {
     if (c->at_end < sizeof end_mark - 1)
       continue;
     c->closing = c->at_close == sizeof close_mark - 1;
-    *(c->closing ? &c->owed_last : &c->owed) += c->closing ? LAST_SIZE : ANSWER_SIZE;
+    if (c->closing)
+      c->owed_last = LAST_SIZE;
+    else
+      c->owed += ANSWER_SIZE;
     c->at_end = c->at_close = 0;
   }
 }
@@ -105,7 +108,10 @@ static bool write_owed(struct server *s, struct connection *c) {
       continue;
     if (n < 0)
       return errno == EAGAIN;
-    *(last ? &c->owed_last : &c->owed) -= (size_t)n;
+    if (last)
+      c->owed_last -= (size_t)n;
+    else
+      c->owed -= (size_t)n;
   }
   return true;
 }
