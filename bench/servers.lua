@@ -76,7 +76,7 @@ return {
     version = { "/usr/sbin/nginx", "-v" }, lacks = {},
     other = { static = "nginx's own files, no handler", routes = "a location each, in front of the handler" } },
   { name = "lua-http", label = "lua-http", command = script("lua5.2", "bench/peers/lua-http.lua"),
-    version = { "lua5.2", "-e", "print(require 'http.version'.version .. ', ' .. _VERSION)" },
+    version = { "lua5.2", "-e", "print(require 'http.version'.version)" },
     lacks = { routes = no_router }, other = {} },
   { name = "epoll", label = "floor: epoll in C", command = script("build/bench/epoll"), floor = true,
     lacks = all_but_plaintext "a floor: one constant answer", other = {} },

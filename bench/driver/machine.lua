@@ -27,15 +27,15 @@ function machine.describe()
     cores = tonumber(output_of { "nproc", "--all" }),
     kernel = output_of { "uname", "-sr" },
     system = first_line("/etc/os-release", '^PRETTY_NAME="(.*)"$'),
-    wrk = (output_of { "sh", "-c", "wrk -v 2>&1 || true" } or ""):match("wrk (%S+)"),
+    wrk = (output_of { "sh", "-c", "wrk -v 2>&1 || true" } or ""):match("%d+%.%d+%.%d+"),
     load = tonumber(load:read("a"):match("^%S+")),
   }
 end
 
---- The digits of what a server says of itself; nil where it is not there.
+--- The number in what a server says of itself; nil where it is not there.
 function machine.version(peer)
   local line = output_of(peer.version)
-  return line and (line:match("%d+%.%d[%w.,%- ]*") or line)
+  return line and (line:match("%d+%.%d[%w.%-]*") or line)
 end
 
 --- Moves the driver, and what it starts from now on, to these cores.
