@@ -123,5 +123,5 @@ assert(fs.write_file(report or REPORT, views:render("page.html", {
   ratios = svg.ratios(verdict.ratios, colours), panels = panels_of(read), curves = curves_of(read, colours),
   calls = tables.calls(read), rows = tables.rows(read), noisy = noise_of(read),
 })))
-print((report or REPORT) .. ": " .. verdict.sentence)
+print((report or REPORT) .. (#verdict.ratios > 0 and ": " .. verdict.sentence or ""))
 if readme then tables.write_into(readme, read) end

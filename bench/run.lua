@@ -81,8 +81,9 @@ local function have(servers)
   return found
 end
 
+--- With more connections longer: wrk needs seconds to open thousands of them.
 local function seconds_of(work, options)
-  return work.connections >= 5000 and options.duration * 2 or options.duration
+  return options.duration + work.connections // 1500
 end
 
 --- What a work takes for one server: seconds, roughly, for the plan.
@@ -116,12 +117,12 @@ local function show(work, peer, what)
     progress.left // 60, progress.left % 60 // 1, work.name, peer.label, what))
 end
 
---- One round of wrk: its figures, and the CPU time of a request in microseconds.
+--- One round of wrk: its figures, and the CPU time of a request in microseconds. nil and why where no answer came.
 local function measure_load(running, work, seconds)
   local user, system = proc.cpu(running.pid)
   local figures = assert(wrk.run(running.url .. work.path, work.load, work.connections, seconds))
   local user_after, system_after = proc.cpu(running.pid)
-  assert(figures.requests > 0, running.peer.label .. " answered nothing")
+  if figures.requests == 0 then return nil, "it answered nothing within " .. seconds .. " s" end
   assert(figures.wrong == 0, running.peer.label .. " gave " .. figures.wrong .. " wrong answers under load")
   if work.batched then figures.p50, figures.p99, figures.p999, figures.most = nil, nil, nil, nil end
   figures.user = (user_after - user) / figures.requests * 1e6
@@ -129,11 +130,12 @@ local function measure_load(running, work, seconds)
   return figures
 end
 
-local function add_totals(figures)
-  if not figures.user then return figures end
-  figures.total = figures.user + figures.system
-  figures.rate = figures.requests / figures.seconds
-  return figures
+local function add_totals(figures, message)
+  if figures and figures.user then
+    figures.total = figures.user + figures.system
+    figures.rate = figures.requests / figures.seconds
+  end
+  return figures, message
 end
 
 local function describe(figures)
@@ -152,7 +154,7 @@ end
 
 local function warm_up(running, work)
   if work.load then
-    assert(wrk.run(running.url .. work.path, work.load, work.connections, 1))
+    assert(wrk.run(running.url .. work.path, work.load, math.min(work.connections, 512), 1))
   elseif work.way == "mixed" then
     ways.mixed(running, work, 1)
   end
@@ -171,16 +173,25 @@ local function start(job, results)
   return started
 end
 
+--- One round of one server. One that has answered nothing gets no other.
+local function measure_round(job, running, result, which, options)
+  if result.lacks then return end
+  local figures, message = measure(running, job.work, options)
+  if figures then
+    result.rounds[#result.rounds + 1] = figures
+  else
+    result.lacks = message
+  end
+  show(job.work, running.peer, which .. "  " .. (figures and describe(figures) or message))
+end
+
 local function measure_rounds(job, started, results, options)
   local rounds = options.rounds * (job.work.way == "start" and 3 or 1)
   local each = job.cost / #started / rounds
   for round = 1, rounds do
     for _, running in ipairs(started) do
-      local figures = measure(running, job.work, options)
-      local list = results[running.peer.name].rounds
-      list[#list + 1] = figures
       progress.left = math.max(0, progress.left - each)
-      show(job.work, running.peer, ("%d/%d  %s"):format(round, rounds, describe(figures)))
+      measure_round(job, running, results[running.peer.name], round .. "/" .. rounds, options)
     end
   end
 end
@@ -224,7 +235,7 @@ local function tell_losses(jobs)
     local own = job.results.luaserve and stats.of(job.results.luaserve.rounds or {}, figure)
     for _, peer in ipairs(own and job.servers or {}) do
       local other = stats.of(job.results[peer.name].rounds, figure)
-      if not peer.floor and other.median < own.median then
+      if not peer.floor and other and other.median < own.median then
         local remark = peer.other[job.work.kind]
         print(("%s: %s %.2f, luaserve %.2f%s"):format(
           job.work.title, peer.label, other.median, own.median, remark and " (" .. remark .. ")" or ""))
