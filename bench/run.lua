@@ -211,6 +211,15 @@ local function run(job, options)
   return results
 end
 
+--- Six digits are more than anything here is good for.
+local function rounded(value)
+  if math.type(value) == "float" then return tonumber(("%.6g"):format(value)) end
+  if type(value) == "table" then
+    for key, inner in pairs(value) do value[key] = rounded(inner) end
+  end
+  return value
+end
+
 local function save(path, jobs, servers, options, machine_now)
   local out = { machine = machine_now, date = os.date("!%Y-%m-%d"), rounds = options.rounds,
     duration = options.duration, servers = json.array(), works = json.array(), results = json.object() }
@@ -222,7 +231,7 @@ local function save(path, jobs, servers, options, machine_now)
     if job.results then
       out.works[#out.works + 1] = { name = work.name, title = work.title, connections = work.connections,
         way = work.way, curve = work.curve, at = work.at, figure = work.figure or "total" }
-      out.results[work.name] = job.results
+      out.results[work.name] = rounded(job.results)
     end
   end
   assert(fs.write_file(path, json.encode(out, { indent = true, sort_keys = true }) .. "\n", { atomic = true }))
