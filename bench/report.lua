@@ -106,13 +106,6 @@ local function curves_of(read, colours)
   return curves
 end
 
---- A run on a machine that did other things too must not look like another one.
-local function noise_of(read)
-  if read.rounds >= 3 and read.duration >= 3 and (read.machine.load or 0) < 0.7 then return nil end
-  return ("Not a careful run: %d rounds of %d s, and the load of the machine was %.1f when it began. Ratios of this "
-    .. "page are rough."):format(read.rounds, read.duration, read.machine.load or 0)
-end
-
 local results, report, readme = table.unpack(arg)
 local read = data.read(results or RESULTS)
 local colours, verdict = colours_of(read.servers), judge(read)
@@ -121,7 +114,7 @@ local views = template.new { root = "bench/report" }
 assert(fs.write_file(report or REPORT, views:render("page.html", {
   style = assert(fs.read_file("bench/report/style.css")), read = read, colours = colours, verdict = verdict,
   ratios = svg.ratios(verdict.ratios, colours), panels = panels_of(read), curves = curves_of(read, colours),
-  calls = tables.calls(read), rows = tables.rows(read), noisy = noise_of(read),
+  calls = tables.calls(read), rows = tables.rows(read), noisy = data.noise(read),
 })))
 print((report or REPORT) .. (#verdict.ratios > 0 and ": " .. verdict.sentence or ""))
 if readme then tables.write_into(readme, read) end

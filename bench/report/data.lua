@@ -98,6 +98,13 @@ function data.read(path)
   return read
 end
 
+--- What to say of a run that was short, or on a machine that did other things too: it must not look like a careful one.
+function data.noise(read)
+  if read.rounds >= 3 and read.duration >= 3 and (read.machine.load or 0) < 0.7 then return nil end
+  return ("Not a careful run: %d rounds of %d s, and the load of the machine was %.1f when it began. The ratios "
+    .. "are rough."):format(read.rounds, read.duration, read.machine.load or 0)
+end
+
 --- The works of one curve by what they vary, with the work that lies on it but has a row of its own.
 function data.curve(read, name, also)
   local points = {}

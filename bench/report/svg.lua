@@ -175,7 +175,7 @@ local function collect(points)
         order[#order + 1] = series[name]
       end
       table.insert(series[name], { at = point.at, value = row.value })
-      low, high = math.min(low, row.value.median), math.max(high, row.value.median)
+      low, high = math.min(low, row.value.low), math.max(high, row.value.high)
     end
   end
   return order, low, high
@@ -200,9 +200,13 @@ local function curve_axes(list, points, x, y, low, high, axis)
     line(list, CURVE.left, y(tick), CURVE.width - CURVE.right, y(tick), "grid")
     text(list, CURVE.left - 8, y(tick) + 4, "tick left", ("%g µs"):format(tick))
   end
+  local right = 0 -- of the label before
   for _, point in ipairs(points) do
     local label = point.at < 1000 and tostring(point.at) or ("%gk"):format(point.at / 1000)
-    text(list, x(point.at), bottom + 18, "tick", label)
+    if x(point.at) - 12 > right then
+      text(list, x(point.at), bottom + 18, "tick", label)
+      right = x(point.at) + 12
+    end
   end
   text(list, (CURVE.left + CURVE.width - CURVE.right) / 2, CURVE.height - 6, "tick", axis)
 end
@@ -210,7 +214,7 @@ end
 --- CPU time over something that grows, both logarithmic, a line for each server with its name at the end.
 function svg.curve(points, axis, colours)
   local order, low, high = collect(points)
-  low, high = low * 0.85, high * 1.15
+  low, high = math.max(low, high / 1e4) * 0.95, high * 1.05
   local bottom = CURVE.height - CURVE.bottom
   local x = logarithmic(points[1].at, points[#points].at, CURVE.left + 8, CURVE.width - CURVE.right - 8)
   local y = logarithmic(low, high, bottom, CURVE.top)

@@ -90,8 +90,8 @@ function tables.write_into(path, read)
   local text = assert(fs.read_file(path))
   local _, from = text:find(BEGIN, 1, true)
   local to = assert(from and text:find(FINISH, from, true), path .. " has no place for the figures")
-  local about = ("%s, %s, %s; %s, %d rounds of %d s, medians.\n\n"):format(read.machine.cpu, read.machine.system,
-    read.machine.kernel, read.date, read.rounds, read.duration)
+  local about = ("%s, %s, %s; %s, %d rounds of %d s, medians. %s\n\n"):format(read.machine.cpu,
+    read.machine.system, read.machine.kernel, read.date, read.rounds, read.duration, data.noise(read) or "")
   text = text:sub(1, from) .. "\n" .. about .. markdown(read) .. "\n" .. text:sub(to)
   assert(fs.write_file(path, text, { atomic = true }))
 end
