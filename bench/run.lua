@@ -16,6 +16,13 @@ local all_servers, all_works = require "servers", require "works"
 local FILES = { ["1k"] = 1 << 10, ["10k"] = 10 << 10, ["100k"] = 100 << 10, ["10m"] = 10 << 20 }
 local SPARE = 500 -- descriptors beside those of connections
 
+local function whole_number(text, name)
+  local number = math.tointeger(tonumber(text))
+  if not number or number < 1 then error("--" .. name .. " is a whole number, not " .. tostring(text), 0) end
+  return number
+end
+
+--- An empty value is none: `make bench` passes its variables as they are.
 local function parse_options(words)
   local options = { rounds = 3, duration = 3, out = "build/bench/results.json" }
   local at = 1
@@ -23,12 +30,11 @@ local function parse_options(words)
     local name = words[at]:match("^%-%-(%l+)$")
     if name == "quick" then
       options.quick = true
-    elseif name == "works" or name == "servers" or name == "out" then
+    elseif name == "works" or name == "servers" or name == "out" or name == "rounds" or name == "duration" then
       at = at + 1
-      options[name] = words[at] ~= "" and words[at] or options[name]
-    elseif name == "rounds" or name == "duration" then
-      at = at + 1
-      options[name] = math.tointeger(tonumber(words[at])) or options[name]
+      local value = words[at] ~= "" and words[at]
+      if value and (name == "rounds" or name == "duration") then value = whole_number(value, name) end
+      options[name] = value or options[name]
     else
       error("unknown option " .. words[at], 0)
     end

@@ -103,7 +103,8 @@ describe("bench", function()
     end
 
     it("measures luaserve, and a page comes of it", function()
-      local run = assert(process.run(luaserve, arguments("--works", "json start", "--duration", "1"), { timeout = 60 }))
+      local words = arguments("--works", "json start", "--duration", "1")
+      local run = assert(process.run(luaserve, words, { timeout = 60 }))
       assert.equal("", run.stderr)
       assert.equal(0, run.status)
       local results = json.decode(assert(fs.read_file(folder .. "/results.json")))
@@ -121,10 +122,17 @@ describe("bench", function()
       assert.falsy(html:find("{{", 1, true))
     end)
 
-    it("names a work that does not exist", function()
-      local run = assert(process.run(luaserve, arguments("--works", "nosuch")))
-      assert.equal(1, run.status)
-      assert.truthy(run.stderr:find("no work is called nosuch", 1, true))
+    it("names what it does not know", function()
+      local cases = {
+        ["no work is called nosuch"] = { "--works", "nosuch" },
+        ["unknown option --nosuch"] = { "--nosuch" },
+        ["--duration is a whole number, not 0"] = { "--duration", "0" },
+      }
+      for message, words in pairs(cases) do
+        local run = assert(process.run(luaserve, arguments(table.unpack(words))))
+        assert.equal(1, run.status)
+        assert.truthy(run.stderr:find(message, 1, true), run.stderr)
+      end
     end)
 
     it("ends all that it has started when it is interrupted", function()
