@@ -16,7 +16,7 @@ local json = require "luaserve.json"
 
 local FILES = "build/bench/files"
 local HELLO = "Hello, World!"
-local PRIMES, BELOW = "4203", "40000"
+local PRIMES, BELOW = "11301", "120000"
 
 local works = {}
 

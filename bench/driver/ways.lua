@@ -7,44 +7,49 @@ local server, stats = require "driver.server", require "driver.stats"
 
 local ways = {}
 
-local RATE, EVERY, CONNECTIONS = 400, 20, 64
+local RATE, EVERY, CONNECTIONS = 200, 20, 64
 local IDLE = 10000
 
 -- Requests leave at their time whatever became of those before, so a server that stands still is seen by all that
--- come meanwhile. Those for the plain page are measured.
-local function ask_each(jobs, port, times)
+-- come meanwhile. Those for the plain page have connections of their own, and are measured.
+local function ask_each(jobs, port, path, times)
   local socket <close> = assert(client.connect(port))
+  local request = client.request("GET", path)
   socket:set_timeout(60)
-  for job in jobs:each() do
-    assert(socket:write(client.request("GET", job.path)))
-    local status = client.read(socket)
-    assert(status == 200, status)
-    if job.path == "/" then times[#times + 1] = (process.hrtime() - job.at) / 1e3 end
+  for since in jobs:each() do
+    assert(socket:write(request))
+    assert(client.read(socket) == 200)
+    times[#times + 1] = (process.hrtime() - since) / 1e3
   end
 end
 
-local function send_jobs(jobs, seconds)
+local function send_jobs(plain, primes, seconds)
   local began, sent = process.hrtime(), 0
   while sent < RATE * seconds do
     timer.sleep(0.001)
     while sent < RATE * seconds and (process.hrtime() - began) / 1e9 * RATE >= sent do
       sent = sent + 1
-      jobs:send({ path = sent % EVERY == 0 and "/primes" or "/", at = process.hrtime() })
+      local jobs = sent % EVERY == 0 and primes or plain
+      jobs:send(process.hrtime())
     end
   end
+  plain:close()
+  primes:close()
   return sent
 end
 
 --- An even load in which each 20th request counts primes: how long the others take.
 function ways.mixed(running, _, seconds)
-  local times, jobs = {}, task.channel(100000)
+  local plain, primes, times = task.channel(RATE * seconds), task.channel(RATE * seconds), {}
   local sent
   local began, user, system = process.hrtime(), proc.cpu(running.pid)
   do
     local group <close> = task.group()
-    for _ = 1, CONNECTIONS do group:spawn(ask_each, jobs, running.port, times) end
-    sent = send_jobs(jobs, seconds)
-    jobs:close()
+    for _ = 1, CONNECTIONS do
+      group:spawn(ask_each, plain, running.port, "/", times)
+      group:spawn(ask_each, primes, running.port, "/primes", {})
+    end
+    sent = send_jobs(plain, primes, seconds)
     group:wait()
   end
   local user_after, system_after = proc.cpu(running.pid)
