@@ -197,7 +197,7 @@ endef
 setup:
 	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
 
-# What the specs put in front of luaserve, what `luaserve check` needs, and libraries that have to work in it. Debian starts
+# What the specs put in front of luaserve, what `luaserve check` and bench/ need, and libraries that have to work in it. Debian starts
 # the services of the first two when it installs them; the specs do not need those, and start programs of their own.
 setup-specs: setup # two installations at once would wait for one lock
 	$(call install,$(SPEC_PACKAGES))
