@@ -8,6 +8,9 @@ ignore = {
 files["bench/browser.lua"] = { globals = { "wrk" } } -- scripts that wrk runs
 files["bench/upload.lua"] = { globals = { "wrk" } }
 files["bench/pipeline.lua"] = { globals = { "wrk", "init", "request" } }
+files["bench/load.lua"] = { globals = { "wrk", "init", "request", "done" } }
+files["bench/peers/nginx.lua"] = { std = "luajit", globals = { "ngx" } }
+files["bench/peers/lua-http.lua"] = { std = "lua52" }
 files["spec"] = { std = "+busted" }
 for _, name in ipairs { "jwt", "crypto", "crypto_key", "crypto_password" } do -- lines of published vectors
   files["spec/" .. name .. "_spec.lua"] = { std = "+busted", max_line_length = 140 }

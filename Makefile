@@ -18,7 +18,8 @@ BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format \
-  install clean distclean help need screenshots lint lint-format lint-rooms lint-c lint-lua
+  install clean distclean help need screenshots lint lint-format lint-rooms lint-c lint-lua setup-bench bench bench-quick \
+  bench-floors bench-report bench-keep
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -33,10 +34,11 @@ PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
 DOCS_PACKAGES := pandoc mandoc
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson zsh chromium chromium-driver fonts-dejavu-core \
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson zsh wrk chromium chromium-driver fonts-dejavu-core \
   $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
+BENCH_PACKAGES := wrk strace nginx-light libnginx-mod-http-lua lua-http lua5.2 lua-fifo lua-cjson
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
@@ -197,7 +199,7 @@ endef
 setup:
 	$(call install,$(PACKAGES),$(if $(LLHTTP_PC)$(LLHTTP_C),,llhttp))
 
-# What the specs put in front of luaserve, what `luaserve check` needs, and libraries that have to work in it. Debian starts
+# What the specs put in front of luaserve, what `luaserve check` and bench/ need, and libraries that have to work in it. Debian starts
 # the services of the first two when it installs them; the specs do not need those, and start programs of their own.
 setup-specs: setup # two installations at once would wait for one lock
 	$(call install,$(SPEC_PACKAGES))
@@ -298,9 +300,57 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(FUZZ_MORE) $(CODING_LIBS) \
 	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
+# --- Bench -----------------------------------------------------------------------------------------------------------
+
+# luaserve beside what one would use instead: bench/README.md. The peers are Debian's, and npm's in build/bench/peers.
+#   make bench WORKS="plaintext json" SERVERS="luaserve node" ROUNDS=3 DURATION=3
+FLOORS := build/bench/epoll build/bench/uv
+PEERS := build/bench/peers/node_modules/.package-lock.json
+NODE_PACKAGES := $(if $(shell command -v node),,nodejs) $(if $(shell command -v npm),,npm)
+
+setup-bench: setup
+	$(call install,$(BENCH_PACKAGES) $(NODE_PACKAGES))
+	@$(MAKE) --no-print-directory $(PEERS)
+
+$(PEERS): bench/peers/package.json bench/peers/package-lock.json
+	@mkdir -p build/bench/peers && cp $^ build/bench/peers
+	npm --prefix build/bench/peers ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+build/bench/epoll: bench/floor/epoll.c
+	@mkdir -p $(@D) && echo "floor $@"
+	$(Q)$(CC) -std=c11 -O2 $(WARNINGS) -o $@ $<
+
+build/bench/uv: bench/floor/uv.c $(LLHTTP_OBJECTS)
+	@mkdir -p $(@D) && echo "floor $@"
+	$(Q)$(CC) $(ALL_CPPFLAGS) -std=c11 -O2 $(WARNINGS) -pie -fPIE -o $@ $^ $(call static,$(UV_A),libuv) \
+	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp)) -lpthread -ldl
+
+bench-floors: $(FLOORS)
+
+bench-report: $(BIN)
+	./$(BIN) bench/report.lua
+
+# Makes the last run the one that is shown.
+bench-keep: $(BIN)
+	cp build/bench/results.json bench/results.json
+	./$(BIN) bench/report.lua bench/results.json bench/report.html bench/README.md
+
+bench: setup-bench
+	@$(MAKE) --no-print-directory build bench-floors
+	@ulimit -n $$(ulimit -Hn) && ./$(BIN) bench/run.lua $(if $(QUICK),--quick) --works "$(WORKS)" --servers "$(SERVERS)" \
+	  --rounds "$(ROUNDS)" --duration "$(DURATION)"
+	@$(MAKE) --no-print-directory bench-report
+
+bench-quick: QUICK := 1
+bench-quick: ROUNDS := $(or $(ROUNDS),1)
+bench-quick: DURATION := $(or $(DURATION),1)
+bench-quick: bench
+
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] \
+  spec/c/*/*.[ch] fuzz/*.[ch] bench/*.c bench/*/*.c))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench docs,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
@@ -321,7 +371,7 @@ lint-rooms:
 lint-c: setup-lint
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppress='memleakOnRealloc:spec/*' --suppress=readdirCalled --library=posix \
-  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples
+  -D_GNU_SOURCE -D__linux__ -Iinclude -Isrc -Ispec/c src spec/c examples bench/floor
 
 lint-lua: setup-lint
 	$(if $(LUA_ROOTS),luacheck --quiet $(LUA_ROOTS))
@@ -363,6 +413,7 @@ help:
 	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
+	@echo 'make bench, bench-quick  measure beside Node, Bun, Deno, nginx and others: bench/README.md'
 	@echo 'make install            with man page and completion; PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

@@ -40,8 +40,8 @@ void free(void *block) {
 static void report(int number) {
   char line[160];
   (void)number;
-  int len = snprintf(line, sizeof line, "malloc %lu calloc %lu realloc %lu free %lu\n", mallocs, callocs, reallocs,
-                     frees);
+  int len =
+      snprintf(line, sizeof line, "malloc %lu calloc %lu realloc %lu free %lu\n", mallocs, callocs, reallocs, frees);
   if (write(STDERR_FILENO, line, (size_t)len) < 0)
     _exit(1);
 }
