@@ -17,8 +17,8 @@ BUILD := build/$(VARIANT)
 BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua
+.PHONY: build run test setup setup-specs setup-lint setup-fuzz setup-instr fuzz specs fuzzers asan tsan format install clean distclean help need \
+  lint lint-format lint-rooms lint-c lint-lua bench-instr bench-instr-check bench-instr-store bench-instr-profile
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -35,6 +35,7 @@ PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev
 SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
+INSTR_PACKAGES := valgrind
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
@@ -206,6 +207,9 @@ setup-lint:
 setup-fuzz:
 	$(call install,$(FUZZ_PACKAGES))
 
+setup-instr: setup
+	$(call install,$(INSTR_PACKAGES))
+
 # --- Run and test ----------------------------------------------------------------------------------------------------
 
 # Set-up may change what the variables above find, so these go on in a second make.
@@ -276,9 +280,30 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 	  -fno-sanitize-recover=all -o $@ $< $(FUZZ_SOURCES) $(FUZZ_MORE) $(CODING_LIBS) \
 	  $(if $(LLHTTP_PC),$(call pkg,--libs libllhttp))
 
+# --- Instructions a request ------------------------------------------------------------------------------------------
+
+# Counted by callgrind, beside those of bench/instr.tsv: printed, or an error where one of them has grown by 3 %, or stored.
+# Only what is made of the same versions is compared strictly. bench/README.md tells more.
+LLHTTP_VERSION = $(or $(call pkg,--modversion $(LLHTTP_PC)),$(shell sed -n 's/^\#define LLHTTP_VERSION_[A-Z]* //p' \
+  $(LLHTTP_SHARE)/include/llhttp/llhttp.h | paste -sd.))
+INSTR_VERSIONS = machine=$(shell uname -m) cc=$(shell $(CC) -dumpfullversion -dumpversion) \
+  libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) \
+  llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) zlib=$(Z_VERSION) $(shell valgrind --version)
+
+bench-instr bench-instr-check bench-instr-store bench-instr-profile: setup setup-instr
+	@$(MAKE) --no-print-directory count-$(or $(@:bench-instr%=%),-show) WORK="$(WORK)"
+
+count--%: $(BIN) build/instr/callgrind.so
+	@INSTR_PROGRAM=./$(BIN) INSTR_JOBS=$$(nproc) INSTR_VERSIONS="$(strip $(INSTR_VERSIONS))" \
+	  ./$(BIN) bench/instr.lua $* $(WORK)
+
+build/instr/callgrind.so: bench/instr/callgrind.c Makefile
+	@mkdir -p $(@D) && echo "module $@"
+	$(Q)$(CC) $(call pkg,--cflags $(LUA_PC)) -std=c11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
-C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch]))
+C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch] bench/instr/*.c))
 LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
@@ -331,6 +356,7 @@ help:
 	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
+	@echo 'make bench-instr        instructions a request of some works, beside those stored; -check, -store, -profile WORK=...'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'
