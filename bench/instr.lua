@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- instr: instructions a request, counted by callgrind, beside the figures that are stored in bench/instr.tsv.
 --
---   ./luaserve bench/instr.lua show|check|store [work ...]      as make bench-instr, bench-instr-check, bench-instr-store
---   ./luaserve bench/instr.lua profile work                     where they are spent: make bench-instr-profile WORK=...
+--   ./luaserve bench/instr.lua show|check|store [work ...]   make bench-instr, bench-instr-check, bench-instr-store
+--   ./luaserve bench/instr.lua profile work                  where they are spent: make bench-instr-profile WORK=...
 --
 -- The environment has INSTR_PROGRAM, the path of the luaserve to measure, INSTR_VERSIONS, "name=version ..." of what it
 -- is made of, and INSTR_JOBS, how many servers run at once. bench/README.md tells how this works.
@@ -75,8 +75,8 @@ local function compare(list, now, stored)
     end
   end
   if stored.versions ~= versions then
-    print(("Not made of the same, so the difference decides nothing. Here:\n  %s\nstored:\n  %s"):format(versions,
-      stored.versions))
+    print("Not made of the same versions, so the difference decides nothing. Here:\n  " .. versions)
+    print("stored:\n  " .. stored.versions)
   end
   return worse
 end
@@ -93,12 +93,12 @@ function commands.check(names)
   local worse = compare(list, count_all(list), stored)
   if stored.versions ~= versions then return end
   for _, work in ipairs(worse) do
-    print(("FAILED: %s takes %s instructions a request, %.1f %% more than the %s that are stored."):format(work.name,
-      with_commas(work.now), work.more, with_commas(work.stored)))
+    print(("FAILED: %s takes %s instructions a request, %.1f %% more than the %s that are stored."):format(
+      work.name, with_commas(work.now), work.more, with_commas(work.stored)))
   end
   if #worse == 0 then return end
-  print(("'make bench-instr-profile WORK=%s' shows where. If it is meant: 'make bench-instr-store', and commit %s."):format(
-    worse[1].name, figures.path))
+  print(("'make bench-instr-profile WORK=%s' tells where. If it has to be so: 'make bench-instr-store'"):format(
+    worse[1].name))
   process.exit(1)
 end
 

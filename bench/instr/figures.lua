@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- The stored figures: a line with the versions of what the program is made of, then one for each work, its name and its
--- instructions a request.
+--- The stored figures: a line with the versions of what the program is made of, then one for each work, its name and
+-- its instructions a request.
 
 local figures = { path = "bench/instr.tsv" }
 

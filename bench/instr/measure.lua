@@ -7,13 +7,17 @@ local profile = require "bench.instr.profile"
 
 local FOLDER = "build/instr/"
 
--- A processor's features decide how libc copies and compares, and how OpenSSL encrypts. So that machines can be compared,
--- libc is told to do with what each x86-64 has, and OpenSSL with what each has had since 2010 (AES-NI, no AVX).
+-- A processor's features decide how libc copies and compares, and how OpenSSL encrypts. So that machines can be
+-- compared, libc is told to do with what each x86-64 has, and OpenSSL with what each has had since 2010 (no AVX).
 local FEATURES = {
   GLIBC_TUNABLES = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX_Fast_Unaligned_Load,-BMI2,-ERMS,-FSRM,"
     .. "-MOVBE,-RTM,-SSE4_1,-SSE4_2,-SSSE3",
   OPENSSL_ia32cap = "~0x1c40100000000000:~0xffffffffffffffff",
 }
+
+-- The watchdog is off: its thread looks about by the clock, and its signal is one that valgrind keeps for itself.
+local VALGRIND = "valgrind -q --tool=callgrind --callgrind-out-file=%s %s --slow-limit 0 --cpu-limit 0 --hang-limit 0 "
+  .. "-p 0 bench/instr/server.lua %s"
 
 local measure = {}
 
@@ -25,15 +29,18 @@ function measure.prepare()
 end
 
 local function environment(seed)
-  local env = { PATH = process.env.PATH, LD_PRELOAD = FOLDER .. "callgrind.so", LUA_CPATH = FOLDER .. "?.so", INSTR_TIME = seed }
+  local env = { PATH = process.env.PATH, INSTR_TIME = seed }
+  env.LD_PRELOAD, env.LUA_CPATH = FOLDER .. "callgrind.so", FOLDER .. "?.so"
   for name, value in pairs(FEATURES) do env[name] = value end
   return env
 end
 
 --- @return the child, the port of its control socket, the port of its server
 local function start(program, work, seed, out)
-  local server = assert(process.spawn("valgrind", { "--tool=callgrind", "--callgrind-out-file=" .. out, program, "-p", "0",
-    "bench/instr/server.lua", work.name }, { stdout = "pipe", stderr = "null", env = environment(seed) }))
+  local words = {}
+  for word in VALGRIND:format(out, program, work.name):gmatch("%S+") do words[#words + 1] = word end
+  local options = { stdout = "pipe", env = environment(seed) }
+  local server = assert(process.spawn(table.remove(words, 1), words, options))
   local control = server.stdout:read_until("\n")
   local url = server.stdout:read_until("\n")
   local control_port, port = tonumber((control or ""):match("(%d+)$")), tonumber((url or ""):match(":(%d+)$"))
@@ -50,7 +57,7 @@ end
 --- @param program path of luaserve
 -- @param work one of works.lua
 -- @param seed a small integer; other hashes of strings with each
--- @return instructions a request, and by function as profile.read has them
+-- @return instructions a request, and the file in which they are told apart
 function measure.count(program, work, seed)
   local out = ("%s%s.%d"):format(FOLDER, work.name, seed)
   local server <close>, control_port, port = start(program, work, seed, out)

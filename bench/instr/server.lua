@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- The server that `make bench-instr` measures: it serves the work that the first argument names, and has a socket on which
--- each line is a mark: what callgrind has counted since the one before is written to its next file, under that label. The
--- collector begins anew at each mark, so that none of them pays for what another has left.
+-- The server that `make bench-instr` measures: it serves the work that the first argument names, and has a socket on
+-- which each line is a mark: what callgrind has counted since the one before is written to its next file, under that
+-- label. The collector begins anew at each mark, so that none of them pays for what another has left.
 
 local callgrind, net = require "callgrind", require "luaserve.net"
 local works = require "bench.instr.works"

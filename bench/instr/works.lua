@@ -88,28 +88,42 @@ local function session()
   end)
 end
 
+local function small_json()
+  return function(_, res)
+    res:json({ id = 42, name = "Ada Lovelace", admin = true, balance = 12.5, roles = { "a", "b" } })
+  end
+end
+
+local function json_rows()
+  local list = rows()
+  return function(_, res) res:json(list) end
+end
+
+local function file()
+  return function(_, res) res:send_file("build/instr/10k") end
+end
+
+local function with_cookie(head)
+  return get("/", "Cookie: " .. head:match("[Ss]et%-[Cc]ookie: ([^;\r]*)") .. "\r\n")
+end
+
+local function same(handler)
+  return function() return handler end
+end
+
+local KILOBYTE = "Content-Length: 1024\r\n\r\n" .. ("0123456789abcdef"):rep(64)
+
 return {
-  { name = "plaintext", requests = 2000, request = get("/"), handler = function() return hello end },
-  { name = "browser", requests = 2000, request = get("/", FIREFOX), handler = function() return hello end },
-  { name = "pipelined", requests = 3200, each = 16, request = get("/"):rep(16), handler = function() return hello end },
-  { name = "json", requests = 2000, request = get("/"), handler = function()
-    return function(_, res)
-      res:json({ id = 42, name = "Ada Lovelace", admin = true, balance = 12.5, roles = { "a", "b" } })
-    end
-  end },
-  { name = "json-rows", requests = 200, request = get("/"), handler = function()
-    local list = rows()
-    return function(_, res) res:json(list) end
-  end },
+  { name = "plaintext", requests = 2000, request = get("/"), handler = same(hello) },
+  { name = "browser", requests = 2000, request = get("/", FIREFOX), handler = same(hello) },
+  { name = "pipelined", requests = 3200, each = 16, request = get("/"):rep(16), handler = same(hello) },
+  { name = "json", requests = 2000, request = get("/"), handler = small_json },
+  { name = "json-rows", requests = 200, request = get("/"), handler = json_rows },
   { name = "routes", requests = 1600, request = get("/users/7/notes/12"), handler = routes },
   { name = "middleware", requests = 1600, request = get("/"), handler = chain },
-  { name = "echo", requests = 1600, handler = function() return echo end,
-    request = "POST / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: 1024\r\n\r\n" .. ("0123456789abcdef"):rep(64) },
-  { name = "file", requests = 1000, request = get("/"), handler = function()
-    return function(_, res) res:send_file("build/instr/10k") end
-  end },
+  { name = "echo", requests = 1600, request = "POST / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n" .. KILOBYTE,
+    handler = same(echo) },
+  { name = "file", requests = 1000, request = get("/"), handler = file },
   { name = "template", requests = 200, request = get("/"), handler = page },
-  { name = "session", requests = 400, handler = session, first = get("/"), request = function(head)
-    return get("/", "Cookie: " .. head:match("[Ss]et%-[Cc]ookie: ([^;\r]*)") .. "\r\n")
-  end },
+  { name = "session", requests = 400, first = get("/"), request = with_cookie, handler = session },
 }
