@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- instr: instructions a request, counted by callgrind, beside the figures that are stored in bench/instr.tsv.
 --
---   ./luaserve bench/instr.lua show|check|store [work ...]   make bench-instr, bench-instr-check, bench-instr-store
---   ./luaserve bench/instr.lua profile work                  where they are spent: make bench-instr-profile WORK=...
+--   ./luaserve bench/instr.lua show|check [work ...]   make bench-instr, bench-instr-check: these works, or all
+--   ./luaserve bench/instr.lua store                   make bench-instr-store
+--   ./luaserve bench/instr.lua profile work            make bench-instr-profile WORK=...: where they are spent
 --
 -- The environment has INSTR_PROGRAM, the path of the luaserve to measure, INSTR_VERSIONS, "name=version ..." of what it
 -- is made of, and INSTR_JOBS, how many servers run at once. bench/README.md tells how this works.
@@ -102,12 +103,11 @@ function commands.check(names)
   process.exit(1)
 end
 
-function commands.store(names)
-  local list, stored = find_works(names), figures.read()
-  local now = count_all(list)
-  compare(list, now, stored)
-  for name, count in pairs(now) do stored.counts[name] = count end
-  figures.write(works, stored.counts, versions)
+--- All of them: figures of several versions in one file could not be compared.
+function commands.store()
+  local now = count_all(works)
+  compare(works, now, figures.read())
+  figures.write(works, now, versions)
   print("stored in " .. figures.path)
 end
 

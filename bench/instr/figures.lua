@@ -15,12 +15,12 @@ function figures.read()
   return stored
 end
 
---- Those of the works in this order; others are forgotten.
+--- In the order of the works.
 function figures.write(works, counts, versions)
   local file <close> = assert(io.open(figures.path, "w"))
   assert(file:write("versions\t", versions, "\n"))
   for _, work in ipairs(works) do
-    if counts[work.name] then assert(file:write(("%s\t%.0f\n"):format(work.name, counts[work.name]))) end
+    assert(file:write(("%s\t%.0f\n"):format(work.name, counts[work.name])))
   end
 end
 
