@@ -16,6 +16,7 @@ local works = require "bench.instr.works"
 
 local TOLERANCE = 3 -- percent
 local SEEDS = 5
+local PATIENCE = 120 -- seconds for a server that takes two: where it waits for something that never comes
 
 local env = process.env
 local program, versions = env.INSTR_PROGRAM or "./luaserve", env.INSTR_VERSIONS or ""
@@ -47,7 +48,7 @@ local function count_all(list)
     group:spawn(function()
       while #queue > 0 do
         local job = table.remove(queue)
-        counts[job.work.name][job.seed] = measure.count(program, job.work, job.seed)
+        counts[job.work.name][job.seed] = assert(task.timeout(PATIENCE, measure.count, program, job.work, job.seed))
       end
     end)
   end
