@@ -3,22 +3,25 @@
 #   SANITIZE=address|thread   a build with sanitizers in a folder of its own (what `make asan` and `make tsan` do)
 #   WERROR=1                  warnings are errors; CI=true sets it
 #   LTO=1                     link-time optimisation of our objects and llhttp (slower to link)
+#   PGO=use                   what `make pgo` has built, in a folder of its own: for `make PGO=use install`
 #   V=1                       show the commands
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR: as everywhere. `make clean` after changing one of these.
 
 SANITIZE ?=
 WERROR ?= $(if $(CI),1)
 LTO ?=
+PGO ?=
 PREFIX ?= /usr/local
 
-VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $(filter thread,$(SANITIZE)),tsan), \
-  $(error SANITIZE is address or thread)),release)
+VARIANT := $(if $(PGO),pgo,$(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $(filter thread,$(SANITIZE)),tsan), \
+  $(error SANITIZE is address or thread)),release))
 BUILD := build/$(VARIANT)
-BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
+BIN := $(if $(filter release,$(VARIANT)),luaserve,$(BUILD)/luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test setup setup-specs setup-lint setup-fuzz setup-instr fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua bench-instr bench-instr-check bench-instr-store bench-instr-profile
+  lint lint-format lint-rooms lint-c lint-lua \
+  bench-instr bench-instr-check bench-instr-store bench-instr-profile pgo
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -79,6 +82,10 @@ HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection \
 MODE_release := $(if $(LTO),-flto=auto)
 MODE_asan := -DLS_SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MODE_tsan := -DLS_SANITIZE -fsanitize=thread -fno-omit-frame-pointer
+# What no training reaches is compiled as without a profile. Warnings are the release build's: with a profile gcc follows
+# paths that luaL_error ends, which it does not know.
+MODE_pgo := $(if $(filter generate,$(PGO)),-fprofile-generate -fprofile-update=prefer-atomic,-flto=auto -fprofile-use \
+  -fprofile-partial-training -w)
 MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
@@ -301,6 +308,17 @@ build/instr/callgrind.so: bench/instr/callgrind.c Makefile
 	@mkdir -p $(@D) && echo "module $@"
 	$(Q)$(CC) $(call pkg,--cflags $(LUA_PC)) -std=c11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -shared -o $@ $<
 
+# --- Profile-guided ---------------------------------------------------------------------------------------------------
+
+# The same works train a program that counts which way it goes, and what it writes beside its objects guides a second build,
+# which is optimised at link time too.
+pgo: setup
+	@rm -rf build/pgo && mkdir -p build/instr
+	@$(MAKE) --no-print-directory PGO=generate build/pgo/luaserve
+	@build/pgo/luaserve bench/instr/train.lua
+	@find build/pgo -name '*.o' -delete && rm build/pgo/luaserve
+	@$(MAKE) --no-print-directory PGO=use build/pgo/luaserve
+
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
 C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch] bench/instr/*.c))
@@ -343,7 +361,7 @@ install: build
 	install -D -m 644 include/luaserve.h $(DESTDIR)$(PREFIX)/include/luaserve.h
 
 clean:
-	rm -rf build/release build/asan build/tsan luaserve compile_commands.json
+	rm -rf build/release build/asan build/tsan build/pgo luaserve compile_commands.json
 
 distclean: clean
 	rm -rf build
@@ -357,6 +375,7 @@ help:
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make bench-instr        instructions a request of some works, beside those stored; -check, -store, -profile WORK=...'
+	@echo 'make pgo                a faster build/pgo/luaserve: gcc learns from a load; `make PGO=use install` installs it'
 	@echo 'make install            PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

@@ -39,4 +39,8 @@ function client:run(requests)
   end
 end
 
+function client:close()
+  self.socket:close()
+end
+
 return client

@@ -17,7 +17,7 @@ local FEATURES = {
 
 -- The watchdog is off: its thread looks about by the clock, and its signal is one that valgrind keeps for itself.
 local VALGRIND = "valgrind -q --tool=callgrind --callgrind-out-file=%s %s --slow-limit 0 --cpu-limit 0 --hang-limit 0 "
-  .. "-p 0 bench/instr/server.lua %s"
+  .. "-p 0 bench/instr/server.lua %s marks"
 
 local measure = {}
 
