@@ -293,8 +293,8 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 # Only what is made of the same versions is compared strictly. bench/README.md tells more.
 LLHTTP_VERSION = $(or $(call pkg,--modversion $(LLHTTP_PC)),$(shell sed -n 's/^\#define LLHTTP_VERSION_[A-Z]* //p' \
   $(LLHTTP_SHARE)/include/llhttp/llhttp.h | paste -sd.))
-INSTR_VERSIONS = machine=$(shell uname -m) cc=$(shell $(CC) -dumpfullversion -dumpversion) \
-  libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) \
+INSTR_VERSIONS = machine=$(shell uname -m) build=$(VARIANT)$(if $(LTO),-lto) \
+  cc=$(shell $(CC) -dumpfullversion -dumpversion) libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) \
   llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) zlib=$(Z_VERSION) $(shell valgrind --version)
 
 bench-instr bench-instr-check bench-instr-store bench-instr-profile: setup setup-instr
