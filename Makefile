@@ -294,8 +294,9 @@ $(FUZZERS): build/fuzz/%: fuzz/%.c Makefile $(FUZZ_SOURCES) $(wildcard fuzz/*.h 
 LLHTTP_VERSION = $(or $(call pkg,--modversion $(LLHTTP_PC)),$(shell sed -n 's/^\#define LLHTTP_VERSION_[A-Z]* //p' \
   $(LLHTTP_SHARE)/include/llhttp/llhttp.h | paste -sd.))
 INSTR_VERSIONS = machine=$(shell uname -m) build=$(VARIANT)$(if $(LTO),-lto) \
-  cc=$(shell $(CC) -dumpfullversion -dumpversion) libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) \
-  llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) zlib=$(Z_VERSION) $(shell valgrind --version)
+  cc=$(shell $(CC) -dumpfullversion -dumpversion) libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) \
+  lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) \
+  zlib=$(Z_VERSION) $(shell valgrind --version)
 
 bench-instr bench-instr-check bench-instr-store bench-instr-profile: setup setup-instr
 	@$(MAKE) --no-print-directory count-$(or $(@:bench-instr%=%),-show) WORK="$(WORK)"
