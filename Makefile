@@ -13,14 +13,14 @@ LTO ?=
 PGO ?=
 PREFIX ?= /usr/local
 
-VARIANT := $(if $(PGO),pgo,$(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $(filter thread,$(SANITIZE)),tsan), \
-  $(error SANITIZE is address or thread)),release))
+VARIANT := $(if $(PGO),pgo,$(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan), \
+  $(if $(filter thread,$(SANITIZE)),tsan),$(error SANITIZE is address or thread)),release))
 BUILD := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),luaserve,$(BUILD)/luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-specs setup-lint setup-fuzz setup-instr fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua \
+.PHONY: build run test setup setup-specs setup-lint setup-fuzz setup-instr fuzz specs fuzzers asan tsan format install \
+  clean distclean help need lint lint-format lint-rooms lint-c lint-lua \
   bench-instr bench-instr-check bench-instr-store bench-instr-profile pgo
 .DELETE_ON_ERROR:
 .SUFFIXES:

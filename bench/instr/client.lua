@@ -16,6 +16,17 @@ local function read_response(socket)
   return #head + 4 + length, head
 end
 
+--- Reads what a server prints until a line has its port.
+-- @param child of process.spawn, with a pipe for its stdout
+-- @param pattern that captures the port
+-- @return nil where it ends before
+function client.read_port(child, pattern)
+  for line in child.stdout:lines() do
+    local port = line:match(pattern)
+    if port then return tonumber(port) end
+  end
+end
+
 --- Connects and asks twice. Later answers have to be as long as the second: the first may have a cookie to set.
 -- @param work one of works.lua
 -- @param port of the server

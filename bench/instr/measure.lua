@@ -41,9 +41,8 @@ local function start(program, work, seed, out)
   for word in VALGRIND:format(out, program, work.name):gmatch("%S+") do words[#words + 1] = word end
   local options = { stdout = "pipe", env = environment(seed) }
   local server = assert(process.spawn(table.remove(words, 1), words, options))
-  local control = server.stdout:read_until("\n")
-  local url = server.stdout:read_until("\n")
-  local control_port, port = tonumber((control or ""):match("(%d+)$")), tonumber((url or ""):match(":(%d+)$"))
+  local control_port = client.read_port(server, "^marks (%d+)$")
+  local port = client.read_port(server, "http://[^ ]*:(%d+)")
   if not port then error("the server for " .. work.name .. " did not start under valgrind") end
   return server, control_port, port
 end

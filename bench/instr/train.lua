@@ -29,13 +29,13 @@ end
 local function train(work)
   local server <close> = assert(process.spawn(arg[-1], { "-p", "0", "bench/instr/server.lua", work.name },
     { stdout = "pipe" }))
-  local port = tonumber(assert(server.stdout:read_until("\n")):match(":(%d+)$"))
+  local port = assert(client.read_port(server, "http://[^ ]*:(%d+)"), "the server did not start")
   local load = client.connect(work, port)
   load:run(ROUNDS * work.requests)
   load:close()
   ask_for_failures(port)
   assert(server:kill())
-  assert(server:wait() == 0, "the server for " .. work.name .. " has failed")
+  assert(server:wait() == 0, "the server has failed")
 end
 
 measure.prepare()
