@@ -19,9 +19,8 @@ BUILD := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),luaserve,$(BUILD)/luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-specs setup-lint setup-fuzz setup-instr fuzz specs fuzzers asan tsan format install \
-  clean distclean help need lint lint-format lint-rooms lint-c lint-lua \
-  bench-instr bench-instr-check bench-instr-store bench-instr-profile pgo
+.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
+  lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -298,6 +297,7 @@ INSTR_VERSIONS = machine=$(shell uname -m) build=$(VARIANT)$(if $(LTO),-lto) \
   lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) \
   zlib=$(Z_VERSION) $(shell valgrind --version)
 
+.PHONY: setup-instr bench-instr bench-instr-check bench-instr-store bench-instr-profile
 bench-instr bench-instr-check bench-instr-store bench-instr-profile: setup setup-instr
 	@$(MAKE) --no-print-directory count-$(or $(@:bench-instr%=%),-show) WORK="$(WORK)"
 
@@ -313,6 +313,7 @@ build/instr/callgrind.so: bench/instr/callgrind.c Makefile
 
 # The same works train a program that counts which way it goes, and what it writes beside its objects guides a second build,
 # which is optimised at link time too.
+.PHONY: pgo
 pgo: setup
 	@rm -rf build/pgo && mkdir -p build/instr
 	@$(MAKE) --no-print-directory PGO=generate build/pgo/luaserve
