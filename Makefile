@@ -19,8 +19,8 @@ BUILD := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),luaserve,$(BUILD)/luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
-.PHONY: build run test setup setup-specs setup-lint setup-fuzz fuzz specs fuzzers asan tsan format install clean distclean help need \
-  lint lint-format lint-rooms lint-c lint-lua
+.PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format \
+  install clean distclean help need screenshots lint lint-format lint-rooms lint-c lint-lua
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
@@ -34,7 +34,9 @@ build: $(BIN) $(MODULES)
 PACKAGES := gcc libc6-dev make pkg-config liblua5.4-dev libuv1-dev libc-ares-dev zlib1g-dev libbrotli-dev \
   libssl-dev libcrypt-dev libargon2-dev \
   lua-busted libedit2 brotli
-SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson
+DOCS_PACKAGES := pandoc mandoc
+SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson zsh chromium chromium-driver fonts-dejavu-core \
+  $(DOCS_PACKAGES)
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 INSTR_PACKAGES := valgrind
@@ -216,6 +218,9 @@ setup-fuzz:
 setup-instr: setup
 	$(call install,$(INSTR_PACKAGES))
 
+setup-docs: setup
+	$(call install,$(DOCS_PACKAGES))
+
 # --- Run and test ----------------------------------------------------------------------------------------------------
 
 # Set-up may change what the variables above find, so these go on in a second make.
@@ -231,6 +236,13 @@ asan: setup setup-specs
 
 tsan: setup
 	@$(MAKE) --no-print-directory SANITIZE=thread specs
+
+# The specs of the examples that have pages, which keep what they see.
+screenshots: setup setup-specs
+	@$(MAKE) --no-print-directory build
+	mkdir -p docs/images
+	SCREENSHOTS=docs/images LUASERVE=$(abspath $(BIN)) ./$(BIN) test \
+	  $$(grep -l 'spec\.support\.browser' spec/examples/*_spec.lua)
 
 # Sanitizers of gcc 12 want addresses without much randomness; where setarch is not allowed it is tried without.
 ifneq ($(SANITIZE),)
@@ -257,6 +269,15 @@ specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 	  { echo "FAILED $(BIN) test $(spec:all=) (status $$?)"; failed=1; };) \
 	test -z "$$failed"
 
+# --- Documentation -----------------------------------------------------------------------------------------------------
+
+# The texts of docs/ as a site, in build/docs: ./luaserve examples/docs.lua serves it, and a browser opens it as it is.
+docs: setup setup-docs
+	@$(MAKE) --no-print-directory site
+
+site: $(BIN)
+	@./$(BIN) docs/site/build.lua build/docs
+
 # --- Fuzz ------------------------------------------------------------------------------------------------------------
 
 # Every target of fuzz/ for that many seconds, with clang's libFuzzer and the sanitizers; a crash ends it. What it learns
@@ -268,6 +289,7 @@ FUZZ_SOURCES := $(sort $(wildcard src/base/*.c src/http/*.c)) \
 
 fuzz: setup setup-fuzz
 	@$(MAKE) --no-print-directory fuzzers
+	@echo "$(words $(FUZZERS)) targets, $(SECONDS) seconds each, $$(nproc) at a time; each says so when it is done"
 	@printf '%s\n' $(FUZZERS:build/fuzz/%=%) | xargs -P "$$(nproc)" -I NAME sh -c 'mkdir -p build/fuzz/corpus/NAME; \
 	  build/fuzz/NAME -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
 	    -artifact_prefix=build/fuzz/NAME- build/fuzz/corpus/NAME fuzz/corpus/NAME >build/fuzz/NAME.log 2>&1 || \
@@ -324,7 +346,7 @@ pgo: setup
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
 C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] spec/c/*/*.[ch] fuzz/*.[ch] bench/instr/*.c))
-LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
+LUA_ROOTS := $(sort $(foreach dir,lua spec examples bench docs,$(if $(shell find $(dir) -name '*.lua' 2>/dev/null),$(dir))))
 
 # Includes point one way: room, and what none of its files may include.
 ROOMS := base:loop/|http/|server/|script/|bind/|uv|lua loop:http/|server/|script/|bind/|lua \
@@ -358,9 +380,17 @@ compile_commands.json: Makefile $(SOURCES) $(C_SPECS)
 	    '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c '"$$file"; comma=,; \
 	done; printf '\n]\n'; } > $@
 
-install: build
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: build $(BUILD)/completion/luaserve $(BUILD)/completion/_luaserve
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/luaserve
 	install -D -m 644 include/luaserve.h $(DESTDIR)$(PREFIX)/include/luaserve.h
+	install -D -m 644 docs/luaserve.1 $(SHARE)/man/man1/luaserve.1
+	install -D -m 644 $(BUILD)/completion/luaserve $(SHARE)/bash-completion/completions/luaserve
+	install -D -m 644 $(BUILD)/completion/_luaserve $(SHARE)/zsh/site-functions/_luaserve
+
+$(BUILD)/completion/luaserve $(BUILD)/completion/_luaserve: $(BIN)
+	@mkdir -p $(@D)
+	$(Q)./$(BIN) completion $(if $(filter _%,$(@F)),zsh,bash) > $@
 
 clean:
 	rm -rf build/release build/asan build/tsan build/pgo luaserve compile_commands.json
@@ -373,11 +403,13 @@ help:
 	@echo 'make run                set up, build, serve examples/hello.lua on http://127.0.0.1:8080'
 	@echo 'make test               set up, build, run every spec'
 	@echo 'make asan, make tsan    the same with AddressSanitizer and UBSan, or ThreadSanitizer, in folders of their own'
+	@echo 'make docs               the documentation as a site, with a search, in build/docs'
 	@echo 'make setup, setup-specs, setup-lint  only install the packages that are missing'
+	@echo 'make screenshots        the pictures of the examples in docs/images'
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make bench-instr        instructions a request of some works, beside those stored; -check, -store, -profile WORK=...'
 	@echo 'make pgo                a faster build/pgo/luaserve: gcc learns from a load; `make PGO=use install` installs it'
-	@echo 'make install            PREFIX=/usr/local DESTDIR='
+	@echo 'make install            with man page and completion; PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'

@@ -104,7 +104,7 @@ local function take_head(connection)
 end
 
 describe("a file", function()
-  for _, size in ipairs { 0, 1, 4096, 131071, 131072, 131073, 1000000 } do
+  for _, size in ipairs { 0, 1, 4096, 81919, 81920, 131071, 131072, 131073, 1000000, 5000000 } do
     it("of " .. size .. " bytes comes whole", function()
       local bytes = make_bytes(size)
       files.put(at("data.bin"), bytes)
@@ -117,6 +117,33 @@ describe("a file", function()
       end
     end)
   end
+
+  it("comes whole from the disk, and to a client that takes its time", function()
+    local path, bytes = at("large.bin"), make_bytes(8000000)
+    files.put(path, bytes)
+    for _, in_memory in ipairs { false, true } do
+      if not in_memory then
+        local drop = "dd of=" .. process.quote(path) .. " oflag=nocache conv=notrunc,fdatasync count=0"
+        assert.equal(0, process.shell(drop).status)
+      end
+      local _, where = servers.serve({}, function(_, res) res:send_file(path) end)
+      local connection <close> = client.connect(where)
+      connection:write(client.format {}:rep(2)) -- the second answer waits for the first
+      for _ = 1, 2 do
+        take_head(connection)
+        local parts, left = {}, #bytes
+        while left > 0 do
+          if connection.buffer == "" then
+            timer.sleep(0) -- a turn in which more may come
+            assert(connection:fill())
+          end
+          parts[#parts + 1] = connection.buffer:sub(1, left)
+          connection.buffer, left = connection.buffer:sub(left + 1), left - #parts[#parts]
+        end
+        assert.is_true(bytes == table.concat(parts))
+      end
+    end
+  end)
 
   it("comes whole from where each read may have to wait, and is left there", function()
     local folder = assert(fs.mkdtemp("/dev/shm/luaserve-http-")) -- tmpfs: the kernel promises nothing

@@ -3,6 +3,7 @@
 
 local access_log = require "luaserve.middleware.access_log"
 local client = require "spec.support.client"
+local crypto = require "luaserve.crypto"
 local error_pages = require "luaserve.middleware.error_pages"
 local fs = require "luaserve.fs"
 local http_error = require "luaserve.http_error"
@@ -248,11 +249,24 @@ describe("error_pages", function()
     assert.matches("^500 Internal Server Error\nspec/.*a secret", ask().body)
   end)
 
-  it("keeps to a content security policy", function()
-    local ask = serve({ security_headers { nonce = true }, error_pages() }, fail)
-    local response = ask { headers = html }
-    local nonce = response.headers["content-security-policy"]:match("'nonce%-([^']+)'")
-    assert.is_truthy(response.body:find(('<style nonce="%s">'):format(nonce), 1, true))
+  it("says which style is its own, whatever the policy of the app, and allows nothing else", function()
+    for _, options in ipairs { {}, { nonce = true }, { content_security_policy = false } } do
+      for _, development in ipairs { false, true } do
+        local ask = serve({ security_headers(options), error_pages { development = development } }, fail)
+        local response = ask { headers = html }
+        local style = response.body:match("<style>(.-)</style>")
+        local hash = crypto.hash("sha256", style, "base64")
+        assert.equal("base-uri 'none'; default-src 'none'; form-action 'none'; frame-ancestors 'none'; "
+          .. "style-src 'sha256-" .. hash .. "'", response.headers["content-security-policy"])
+      end
+    end
+  end)
+
+  it("leaves the policy to the app where the page is the app's", function()
+    local function page() return "mine" end
+    local response = serve({ security_headers(), error_pages { page = page } }, fail) { headers = html }
+    assert.equal("mine", response.body)
+    assert.matches("default%-src 'self'", response.headers["content-security-policy"])
   end)
 
   for _, development in ipairs { false, true } do

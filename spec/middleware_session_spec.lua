@@ -402,6 +402,13 @@ describe("csrf", function()
           assert.equal(403, ask { method = method }.status)
         end
       end)
+
+      it("lets somebody else refuse", function()
+        local ask = serve(list { answer = function(_, res, reason) res:problem(403, reason) end }, page)
+        assert.matches('"detail":"its token is missing or too old"', ask { method = "POST" }.body, 1, true)
+        local response = ask { method = "POST", headers = { origin = "https://evil.example" } }
+        assert.matches('"detail":"it comes from another origin"', response.body, 1, true)
+      end)
     end)
   end
 

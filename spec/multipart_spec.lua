@@ -105,6 +105,17 @@ describe("multipart.parts", function()
     assert.is_true(#pieces > 1)
   end)
 
+  it("gives pieces to whom the iterator is handed on to", function()
+    local function count(chunks, unit)
+      local bytes = 0
+      for data in chunks do bytes = bytes + #data end
+      return bytes .. unit
+    end
+    for part in multipart.parts(body_of { field("a", "12345") }, FORM) do
+      assert.equal("5 bytes", count(part:chunks(), " bytes"))
+    end
+  end)
+
   it("asks for no more than what is read, so that the client has to wait", function()
     local asked, body = 0, body_of { file("f", "x", ("y"):rep(1000)), field("a", "1") }
     local function source()

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Every block of code in README.md does what it is there for.
 
+local fs = require "luaserve.fs"
 local process = require "spec.support.process"
 local snippets = require "spec.support.snippets"
 
@@ -45,6 +46,21 @@ function shell.make(line)
   assert.equal(0, result.status, result.err)
 end
 
+-- Where the examples that keep something keep it, when they are told.
+local kept = { ["examples/notes.lua"] = "/notes.json", ["examples/todo/app.lua"] = "/todos",
+  ["examples/upload/app.lua"] = "/uploads" }
+
+--- What an example is started with here: a new place for what it keeps, or that of its module in C.
+local function arguments_of(script, state)
+  if kept[script] then
+    state.folder = assert(fs.mkdtemp("/tmp/luaserve-readme-"))
+    return state.folder .. kept[script]
+  elseif script == "examples/native/server.lua" then
+    local build = process.luaserve:match("build/%a+") -- it is built beside the program
+    return build and build .. "/examples/native"
+  end
+end
+
 --- `./luaserve script` is served on a free port for the curl lines that follow; with -e it runs to its end.
 function shell.luaserve(line, state)
   local arguments = line:match("^%./luaserve%s+(.*)$")
@@ -52,14 +68,9 @@ function shell.luaserve(line, state)
     local result = process.shell(process.quote(process.luaserve) .. " " .. arguments)
     assert.same({ 0, "" }, { result.status, result.err })
     assert.is_true(#result.out > 0)
-  elseif arguments == "examples/files.lua" then
-    state.folder = os.tmpname()
-    os.remove(state.folder)
-    state.server = process.serve { "examples/files.lua", state.folder, "0" }
   else
     assert.not_matches("[%s'\"]", arguments)
-    local build = process.luaserve:match("build/%a+") -- the example in C is built beside the program
-    state.server = process.serve { "-p", "0", arguments, build and build .. "/examples/native" }
+    state.server = process.serve { "-p", "0", arguments, arguments_of(arguments, state) }
   end
 end
 
@@ -82,7 +93,7 @@ local function check_shell(code)
     local status, err = state.server:stop()
     assert.same({ 0, "" }, { status, err })
   end
-  if state.folder then os.execute("rm -r " .. state.folder) end
+  if state.folder then assert(fs.rm(state.folder, { recursive = true })) end
 end
 
 describe("README.md", function()

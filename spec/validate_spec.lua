@@ -196,6 +196,7 @@ describe("an option of every schema", function()
     local first = list(nil)
     first[1] = 2
     assert.same({ 1 }, list(nil))
+    assert.equal("[]", json.encode(validate.array(validate.any(), { default = {} })(nil)))
     local required = validate.integer()
     assert.is_nil((validate.optional(required)(nil)))
     assert.equal(": is missing", faults(required, nil))
@@ -290,6 +291,18 @@ describe("errors", function()
     local map = {}
     for i = 1, 10000 do map["k" .. i] = 1 end
     assert.equal(100, #select(2, validate.object {} (map)))
+  end)
+
+  it("can be had by the names of fields, the first of each", function()
+    local schema = validate.object {
+      name = validate.string { min = 2 }, tags = validate.array(validate.integer(), { unique = true }),
+    }
+    local _, errors = schema { name = "x", tags = { 1, "a", 1 }, more = true }
+    assert.same({ name = "must have at least 2 characters", more = "is not known", ["tags/1"] =
+      "must be an integer, not a string", ["tags/2"] = "is there twice" }, validate.by_name(errors))
+    assert.same({ [""] = "must be an object, not a number" }, validate.by_name(select(2, schema(7))))
+    assert.same({ name = "first" }, validate.by_name { { pointer = "/name", detail = "first" },
+      { pointer = "/name", detail = "second" } })
   end)
 
   it("can be encoded as JSON, whatever the client sent", function()

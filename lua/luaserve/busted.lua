@@ -5,7 +5,8 @@
 return function()
   local found, runner = pcall(require, "busted.runner")
   if not found then
-    io.stderr:write("luaserve: busted is not installed (Debian: apt-get install lua-busted)\n", runner, "\n")
+    io.stderr:write("luaserve: test needs busted, which cannot be loaded (Debian: apt-get install lua-busted)\n",
+      require("luaserve.core.mistake").uncaught(runner), "\n")
     os.exit(1, true)
   end
   runner({ standalone = false })

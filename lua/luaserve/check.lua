@@ -6,6 +6,7 @@
 -- given io.open, or what require "lfs" returns, is known by that name wherever it is called.
 
 local fs = require "luaserve.fs"
+local mistake = require "luaserve.core.mistake"
 local BLOCKING = require "luaserve.check.blocking"
 
 local USAGE = [[
@@ -393,7 +394,7 @@ local function run(...)
   end
   for _, path in ipairs(paths) do
     if path:find("^%-") then
-      fail(("check has no option '%s'\nTry 'luaserve check --help'."):format(path))
+      fail(("unknown option '%s'\nTry 'luaserve check --help'."):format(path))
       return FAILED
     end
   end
@@ -403,7 +404,8 @@ local function run(...)
   end
   local luacheck, message = load_luacheck()
   if not luacheck then
-    fail("check needs luacheck, which cannot be loaded (Debian: apt-get install lua-check)\n", message)
+    fail("check needs luacheck, which cannot be loaded (Debian: apt-get install lua-check)\n",
+      mistake.uncaught(message))
     return FAILED
   end
   local status = CLEAN

@@ -1,6 +1,8 @@
 -- SPDX-License-Identifier: MIT
---- What --dev adds to a program: a line in the log for each place where a request calls a function of Lua's own
--- libraries that holds up all requests, with the function to use instead.
+--- What --dev adds to a program: its files are watched; and a line in the log for each place where a request calls a
+-- function of Lua's own libraries that holds up all requests, with the function to use instead.
+
+require "luaserve.development.sources"
 
 local blocking = require "luaserve.check.blocking"
 local log = require "luaserve.core.log"

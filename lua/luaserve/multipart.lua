@@ -296,7 +296,7 @@ end
 -- @usage for data in part:chunks() do hasher:update(data) end
 function Part:chunks()
   check_current(self)
-  return next_data, self
+  return function() return next_data(self) end
 end
 
 --- The content as a string.

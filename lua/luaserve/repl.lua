@@ -4,6 +4,7 @@
 -- program, and behind them stand luaserve's modules, each loaded when it is first named.
 
 local fs, process, task = require "luaserve.fs", require "luaserve.process", require "luaserve.task"
+local mistake = require "luaserve.core.mistake"
 local terminals = require "luaserve.terminal"
 
 local KEYWORDS = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in",
@@ -114,7 +115,7 @@ local function explain(err)
   end
   local text = debug.traceback(err, 2)
   local inside = text:find("\n\t[^\n]*in function 'xpcall'")
-  return inside and text:sub(1, inside - 1):gsub("\nstack traceback:$", "") or text
+  return mistake.uncaught(inside and text:sub(1, inside - 1):gsub("\nstack traceback:$", "") or text)
 end
 
 --- The task of the line that is under way.

@@ -311,10 +311,16 @@ local function check_custom(state, schema, value)
   return add_error(state, "%s", message or "is not valid")
 end
 
+--- A list stays one, so that an empty one is JSON's [] too.
+local function default_of(state, schema)
+  local value = copy(state, schema.default, 0)
+  return schema.type == "array" and type(value) == "table" and json.array(value) or value
+end
+
 function run(state, schema, value)
   local absent = value == nil or state.coerce and schema.optional and is_left_empty(schema, value)
   if absent then
-    if schema.default ~= nil then return copy(state, schema.default, 0) end
+    if schema.default ~= nil then return default_of(state, schema) end
     return not schema.optional and add_error(state, "is missing") or nil
   end
   if value == json.null and schema.nullable then return value end
@@ -354,6 +360,20 @@ end
 local function is_schema(value)
   local meta = type(value) == "table" and getmetatable(value)
   return type(meta) == "table" and meta.__name == Schema.__name
+end
+
+--- What is wrong, by the names of fields, for pages that show it where it is: the first detail of each. Inside of lists
+-- and objects the name is a path, and "" stands for the whole.
+-- @param errors what a schema has given
+-- @return { name = detail }
+-- @usage local valid, errors = schema(form); if not valid then show(form, validate.by_name(errors)) end
+function validate.by_name(errors)
+  local details = {}
+  for _, err in ipairs(errors) do
+    local name = sub(err.pointer, 2)
+    details[name] = details[name] or err.detail
+  end
+  return details
 end
 
 --- Whether value is a schema.

@@ -6,8 +6,8 @@ local client = require "spec.support.client"
 
 local process = {}
 
---- The luaserve under test.
-process.luaserve = os.getenv("LUASERVE") or "./luaserve"
+--- The luaserve under test, as it is found from any folder.
+process.luaserve = (os.getenv("LUASERVE") or "./luaserve"):gsub("^%./", require "luaserve.process".cwd() .. "/")
 
 local running = {}
 

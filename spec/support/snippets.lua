@@ -7,8 +7,9 @@ local process = require "spec.support.process"
 
 local snippets = {}
 
---- The blocks of a file: { language =, line = of its first line, code =, fragment = }. A fragment, with the line
---- <!-- fragment --> before its fence, lacks something to run.
+--- The blocks of a file: { language =, line = of its first line, code =, fragment =, how =, file = }. A fragment, with
+--- the line <!-- fragment --> before its fence, lacks something to run. After <!-- file: NAME --> it is "file", "NAME":
+--- see walkthrough for this, and for other words in its place.
 function snippets.read(path)
   local blocks, block, before = {}, nil, nil
   local number = 0
@@ -19,7 +20,9 @@ function snippets.read(path)
       blocks[#blocks + 1] = block
       block = nil
     elseif language then
-      block = { language = language, line = number + 1, code = "", fragment = before == "<!-- fragment -->" }
+      local how, file = (before or ""):match("^<!%-%- ([%a ]+): (%S+) %-%->$")
+      block = { language = language, line = number + 1, code = "", fragment = before == "<!-- fragment -->", how = how,
+        file = file }
     elseif block then
       block.code = block.code .. line .. "\n"
     end
@@ -31,7 +34,7 @@ end
 
 --- Whether a block is a handler, or an app.
 local function is_handler(code)
-  return code:find("%f[%a]return function%(req") ~= nil or code:find("\nreturn app\n$") ~= nil
+  return code:find("%f[%a]return function%([%w_]+, res%)") ~= nil or code:find("\nreturn app\n$") ~= nil
 end
 
 --- A program whose servers listen on free ports of 127.0.0.1, whatever it says, and print where.
@@ -99,6 +102,7 @@ function snippets.try_server(code)
     client.connect(server:address()):close()
   end
   local status, err = server:stop()
+  err = err:gsub("^[%d.]+ %- %- %[[^\n]*\n", "") -- what middleware.access_log writes
   assert.equal("", (err:gsub("^Terminated\n", ""))) -- the shell's word for the end of what serves no requests
   assert.is_true(status == 0 or status == 128 + 15, "status " .. status)
 end

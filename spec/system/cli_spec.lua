@@ -15,12 +15,14 @@ end
 describe("the command line", function()
   after_each(process.clean_up)
 
-  it("prints its version", function()
+  it("prints its version, and those of the libraries", function()
     for _, option in ipairs { "--version", "-v" } do
       local result = process.run { option }
       assert.equal(0, result.status)
       assert.equal("", result.err)
-      assert.matches("^luaserve %d+%.%d+%.%d+ %(Lua 5%.4%.%d+, libuv 1%.%d+%.%d+%)\n$", result.out)
+      local first, second = result.out:match("^([^\n]*)\n([^\n]*)\n$")
+      assert.matches("^luaserve %d+%.%d+%.%d+ %(Lua 5%.4%.%d+, libuv 1%.%d+%.%d+%)$", first)
+      assert.matches("^llhttp %d+%.%d+%.%d+, OpenSSL %d.*, c%-ares %d+%.%d+%.%d+, zlib %d", second)
     end
   end)
 
@@ -64,6 +66,12 @@ describe("the command line", function()
     assert_usage_error(process.run { "-p", "x", "app.lua" }, "'--port'")
   end)
 
+  it("says how often an option can be given", function()
+    local arguments = {}
+    for i = 1, 17 do arguments[i] = "--listen=:0" end
+    assert_usage_error(process.run(arguments), "option '--listen' can be given 16 times, not more")
+  end)
+
   it("names an option that wants a value and has none", function()
     assert_usage_error(process.run { "--port" }, "'--port'", "wants a value")
     assert_usage_error(process.run { "-p" }, "'-p'", "wants a value")
@@ -71,7 +79,7 @@ describe("the command line", function()
   end)
 
   it("refuses a value for an option that takes none", function()
-    assert_usage_error(process.run { "--version=2" }, "'--version")
+    assert_usage_error(process.run { "--version=2" }, "option '--version' takes no value")
   end)
 
   it("gives a script its arguments, in arg and in ...", function()
@@ -139,8 +147,8 @@ describe("the command line", function()
     local server = process.serve { "--port=0", "--host", "127.0.0.2", "examples/hello.lua" }
     assert.equal("127.0.0.2", server.host)
     assert.equal(200, server:request("/").status)
-    assert.same({ ("luaserve: examples/hello.lua is served on http://127.0.0.2:%d"):format(server.port) },
-      server.output)
+    assert.equal(("luaserve: examples/hello.lua is served on http://127.0.0.2:%d"):format(server.port),
+      server.output[#server.output])
     local other = process.serve { "--host=127.0.0.1", "-p", tostring(server.port), "examples/hello.lua" }
     assert.equal(server.port, other.port)
     server:stop()
@@ -380,6 +388,13 @@ describe("luaserve test", function()
     local result = run_spec("it('is broken', function( end)", "plainTerminal")
     assert.equal(1, result.status)
     assert.matches("_spec.lua:1:", result.out .. result.err)
+  end)
+
+  it("names busted where it cannot be loaded", function()
+    local result = process.run({ "test" }, { env = "LUA_PATH=/none/?.lua LUA_CPATH=/none/?.so" })
+    assert.same({ 1, "" }, { result.status, result.out })
+    assert.is_truthy(result.err:find("luaserve: test needs busted, which cannot be loaded (Debian: apt-get install " ..
+      "lua-busted)\nmodule 'busted.runner' not found:\n\tand none in 3 other places", 1, true), result.err)
   end)
 
   it("takes busted's options", function()

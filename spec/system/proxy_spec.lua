@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- Behind nginx and HAProxy, with the settings that docs/api/http.md has. They run in the foreground, each with a
--- folder and sockets of its own: the sockets are opened here, listen before the proxy has started, and are passed on to
--- it. So a request can be sent at once, and waits until the proxy is ready.
+--- Behind nginx and HAProxy, with the settings that docs/api/http.md has, and with docs/deployment/nginx.conf. They run
+-- in the foreground, each with a folder and sockets of its own: the sockets are opened here, listen before the proxy
+-- has started, and are passed on to it. So a request can be sent at once, and waits until the proxy is ready.
 
 local children = require "spec.support.children"
 local client = require "spec.support.client"
@@ -293,6 +293,114 @@ describe("behind nginx", function()
     for _ = 1, 20 do ports[ask(connection, "/tcp/where").peer_port] = true end
     local first = next(ports)
     assert.is_nil(next(ports, first))
+  end)
+end)
+
+-- ---- docs/deployment/nginx.conf ----
+
+--- The text with `from`, which is in it, replaced wherever it stands.
+local function replace(text, from, to)
+  local first, last = text:find(from, 1, true)
+  assert(first, from)
+  local parts, position = {}, 1
+  while first do
+    parts[#parts + 1] = text:sub(position, first - 1) .. to
+    position = last + 1
+    first, last = text:find(from, position, true)
+  end
+  return table.concat(parts) .. text:sub(position)
+end
+
+--- The site as it is in the file, on these ports, with this certificate, in front of this socket.
+local function site_for(plain, tls, path)
+  local site = assert(fs.read_file("docs/deployment/nginx.conf"))
+  for from, to in pairs {
+    ["listen 80;"] = "", ["listen [::]:80;"] = ("listen [::1]:%d;"):format(plain.port),
+    ["listen 443 ssl http2;"] = "", ["listen [::]:443 ssl http2;"] = ("listen [::1]:%d ssl http2;"):format(tls.port),
+    ["/run/luaserve/http.sock"] = path,
+    ["/etc/letsencrypt/live/app.example.org/fullchain.pem"] = "certificate",
+    ["/etc/letsencrypt/live/app.example.org/privkey.pem"] = "key",
+  } do
+    site = replace(site, from, to)
+  end
+  return site
+end
+
+describe("behind nginx as docs/deployment has it", function()
+  local plain, tls
+
+  start_all(function()
+    local board = dofile "examples/board.lua"
+    local place = { path = sockets.temporary_path() }
+    local options = { trust_proxy = "unix", max_body = 1 << 30 }
+    local server = http_servers.keep(http.create_server(options, function(req, res)
+      return (routes[req.path:sub(2)] or board)(req, res)
+    end))
+    assert(server:listen(place))
+    local run
+    plain, tls, run = open_sockets()
+    write("site.conf", site_for(plain, tls, place.path))
+    write("nginx.conf", [[
+      daemon off;
+      user root root;
+      worker_processes 1;
+      error_log stderr crit;
+      pid nginx.pid;
+      events { worker_connections 256; }
+      http {
+        access_log off;
+        client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
+        scgi_temp_path scgi;
+        include site.conf;
+      }
+    ]])
+    run [[env "NGINX=3;4;" nginx -e stderr -p "$PWD" -c nginx.conf]]
+  end)
+
+  --- A connection over TLS, by openssl: what is written to its stdin goes there, its stdout is what comes.
+  local function open_tls(request)
+    local place = ("[%s]:%d"):format(tls.host, tls.port)
+    local child = children.spawn("openssl", { "s_client", "-quiet", "-connect", place },
+      { stdin = "pipe", stdout = "pipe", stderr = "null" })
+    assert(child.stdin:write(request))
+    return child
+  end
+
+  it("tells the client, TLS and the host, whatever the client says itself", function()
+    local told = ask_over_tls(tls, "/where")
+    assert.same({ "::1", "https", true, "tls.example" }, { told.address, told.scheme, told.secure, told.host })
+    local child = open_tls("GET /where HTTP/1.1\r\nHost: tls.example\r\nX-Forwarded-For: 127.0.0.1\r\n" ..
+      "Forwarded: for=127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert.equal("::1", json.decode(child.stdout:read_all():match("\r\n\r\n(.*)$")).address)
+  end)
+
+  it("sends who comes without TLS to the same page with it", function()
+    local connection <close> = client.connect(plain)
+    local response = connection:request { path = "/page?a=b", headers = { host = "app.example.org" } }
+    assert.same({ 301, "https://app.example.org/page?a=b" }, { response.status, response.headers.location })
+  end)
+
+  it("passes events on as they are sent", function()
+    local stream = open_tls("GET /events HTTP/1.1\r\nHost: tls.example\r\n\r\n")
+    local text = ""
+    local function read_until(wanted)
+      while not text:find(wanted) do text = text .. assert(stream.stdout:read()) end
+    end
+    read_until("retry: 1000\n\n")
+    for i, word in ipairs { "one", "two" } do
+      local child = open_tls(("POST / HTTP/1.1\r\nHost: tls.example\r\nConnection: close\r\nContent-Length: 8\r\n" ..
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\ntext=%s"):format(word))
+      assert.matches("^HTTP/1.1 303 ", child.stdout:read_all())
+      read_until(("id: %d\n"):format(i))
+    end
+    assert.matches('data: {"text":"two"}', text)
+  end)
+
+  it("lets bodies through that are larger than nginx allows by itself", function()
+    local head = "POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    local child = open_tls(head:format(#big))
+    assert(child.stdin:write(big))
+    assert.matches("all of it$", child.stdout:read_all())
   end)
 end)
 

@@ -29,6 +29,19 @@ static void check_name(lua_State *L, const char *const *known, int level) {
   lua_error(L);
 }
 
+/* The list at index, which keeps them; a NULL is put behind them. */
+static void read_names(lua_State *L, int index, const char **known, lua_Integer max) {
+  lua_Integer count = luaL_len(L, index);
+  luaL_argcheck(L, count <= max, index, "too many names");
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_rawgeti(L, index, i + 1);
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "names are strings");
+    known[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  known[count] = NULL;
+}
+
 /* options.check(options, what, known [, level])
  * Raises unless options is nil or a table whose keys are all in the list known (64 at most): "app.new: unknown option 'strct'
  * (did you mean 'strict'?)". what: the function, for the error. level: whose mistake it is, as for error, counted from the
@@ -47,15 +60,7 @@ static int l_check(lua_State *L) {
     return lua_error(L);
   }
   const char *known[NAMES_MAX + 1];
-  lua_Integer count = luaL_len(L, 3);
-  luaL_argcheck(L, count <= NAMES_MAX, 3, "too many names");
-  for (lua_Integer i = 0; i < count; i++) { /* the list keeps them */
-    lua_rawgeti(L, 3, i + 1);
-    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 3, "names are strings");
-    known[i] = lua_tostring(L, -1);
-    lua_pop(L, 1);
-  }
-  known[count] = NULL;
+  read_names(L, 3, known, NAMES_MAX);
   for (lua_pushnil(L); lua_next(L, 1) != 0;) {
     lua_pop(L, 1);
     check_name(L, known, level);
@@ -63,8 +68,19 @@ static int l_check(lua_State *L) {
   return 0;
 }
 
+/* options.nearest(name, list) -> the name of the list that name is probably a slip of; nil: none is near */
+static int l_nearest(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  size_t size = ((size_t)luaL_len(L, 2) + 1) * sizeof(char *);
+  const char **known = lua_newuserdatauv(L, size, 0);
+  read_names(L, 2, known, luaL_len(L, 2));
+  lua_pushstring(L, ls_options_nearest(name, known));
+  return 1;
+}
+
 int luaopen_luaserve_core_options(lua_State *L) {
-  static const luaL_Reg functions[] = {{"check", l_check}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"check", l_check}, {"nearest", l_nearest}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -11,10 +11,11 @@
 #define LS_PROGRAM_PLACES 16
 
 struct ls_program {
-  const char *file;                      /* the script; "-": standard input; NULL: code or module */
-  const char *code;                      /* of -e; NULL: none */
-  const char *module;                    /* an embedded module to require and call, for "luaserve test"; NULL: none */
-  char **args;                           /* NULL-terminated: what follows the script */
+  const char *file;            /* the script; "-": standard input; NULL: code or module */
+  const char *const *commands; /* what may stand where the script does, for who misspells one; NULL-terminated */
+  const char *code;            /* of -e; NULL: none */
+  const char *module;          /* an embedded module to require and call, for "luaserve test"; NULL: none */
+  char **args;                 /* NULL-terminated: what follows the script */
   const char *listen[LS_PROGRAM_PLACES]; /* where a returned handler is served, as ls_listen_parse takes it */
   unsigned listen_count;
   const char *host; /* where there is none: there */
@@ -24,7 +25,9 @@ struct ls_program {
   bool trace;              /* requests */
   bool development;        /* not serving strangers: rt->development */
   struct ls_limits limits; /* of what a script's handlers and callbacks may take */
+  bool failed;             /* module shows why another program could not be started */
   const char *name;        /* argv[0] */
+  const char *start;       /* what is printed before the places where a script is served; NULL: nothing */
 };
 
 /* Runs it to the end of the loop. The exit status of the process. */

@@ -9,6 +9,7 @@
 #include "bind/http/http.h"
 #include "bind/process/process.h"
 #include "loop/loop.h"
+#include "loop/restart.h"
 #include "script/runtime.h"
 
 #define LOG_FLUSH_MS 100
@@ -42,12 +43,20 @@ static void on_signal(uv_signal_t *handle, int number) {
     return; /* one-shot, it has stopped: ls_shutdown_rearm starts it again */
   if (shutdown->begun)
     die_of(rt, number);
+  if (rt->loop->restart != NULL)
+    ls_restart_give_up(rt->loop->restart);
   if (!ls_http_shutdown(rt, rt->grace_ms, on_servers_closed)) {
     ls_process_end(rt, 128 + number);
     die_of(rt, number);
   }
   shutdown->begun = true;
   ls_loop_drain(rt->loop);
+}
+
+void ls_shutdown_restart(struct ls_runtime *rt) {
+  ls_handover_pass(&rt->loop->restart->handover, true);
+  if (!ls_http_shutdown(rt, LS_RESTART_GRACE_MS, on_servers_closed))
+    ls_runtime_exit(rt, EXIT_SUCCESS);
 }
 
 static void on_closed(uv_handle_t *handle) {

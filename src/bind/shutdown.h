@@ -19,6 +19,9 @@ void ls_shutdown_watch(struct ls_runtime *rt);
 /* A handler of process.on has gone, which was called instead: watches again. */
 void ls_shutdown_rearm(struct ls_runtime *rt);
 
+/* The program is to be replaced (loop/restart.h): no new connections, what is under way has a moment, then the loop ends. */
+void ls_shutdown_restart(struct ls_runtime *rt);
+
 /* The runtime ends. The memory goes when the loop has closed the handles. */
 void ls_shutdown_close(struct ls_runtime *rt);
 

@@ -409,7 +409,7 @@ static void move_output(struct ls_conn *conn, struct ls_exchange *exchange) {
 }
 
 static void tell_drain(struct ls_conn *conn, struct ls_exchange *exchange) {
-  if (!exchange->wants_drain || held_output(conn) > conn->limits->out_high / 2)
+  if (!exchange->wants_drain || held_output(conn) > (exchange->wants_empty ? 0 : conn->limits->out_high / 2))
     return;
   exchange->wants_drain = false;
   if (exchange->response_state == LS_RESPONSE_STREAMING)

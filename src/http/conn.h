@@ -55,7 +55,8 @@ struct ls_conn_events {
   void (*on_request)(struct ls_exchange *exchange);
   /* More bytes in exchange->body, or body_state has changed to DONE or FAILED. */
   void (*on_body)(struct ls_exchange *exchange);
-  /* The held output fell below half of out_high after a write said it should wait. */
+  /* The held output fell below half of out_high after a write said it should wait; or to nothing, after
+   * ls_exchange_go_direct said so. */
   void (*on_drain)(struct ls_exchange *exchange);
   /* May be NULL. Hands the parts to the kernel at once, as far as it takes them; how many bytes it took. Called for large
    * pieces of a response, from within ls_exchange_write: no ls_conn_* or ls_exchange_* call is allowed here. */
@@ -97,6 +98,7 @@ struct ls_exchange {
   uint8_t response_framing;     /* response.c's */
   bool close_after;             /* this response is the connection's last */
   bool wants_drain;             /* a write said wait: on_drain is due */
+  bool wants_empty;             /* not before all that is held has gone */
   uint64_t response_length;     /* body bytes promised by Content-Length */
   uint64_t response_left;       /* of them, still owed */
   uint64_t response_bytes;      /* of the response so far, head and body, as they go to the client */
@@ -209,6 +211,12 @@ int ls_exchange_finish(struct ls_exchange *exchange, const struct ls_headers *tr
 /* A whole answer in plain text, "503 Service Unavailable: reason", after which the connection closes. 0, -ENOMEM,
  * LS_ESTATE, LS_ECLOSED. */
 int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *reason);
+
+/* Whether the next bytes of the body may go to the kernel past the connection. 0: they may. 1: others wait in front of them,
+ * and on_drain tells when these have gone. LS_ESTATE: this response is sent in another way; LS_ECLOSED. */
+int ls_exchange_go_direct(struct ls_exchange *exchange);
+/* So many, which must be owed (response_left), have gone there. */
+void ls_exchange_sent_directly(struct ls_exchange *exchange, uint64_t len);
 
 /* Takes a response back of which nothing has gone to the owner yet, so that another can be given. Whether there is none
  * (any more); false: some of it has left, or all of it is written. Interim responses stay. */

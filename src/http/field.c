@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "http/octet.h"
+
 #define NAME(text) \
   { text, sizeof(text) - 1 }
 
@@ -179,21 +181,31 @@ struct ls_slice ls_field_name(enum ls_field_id id) {
   return names[id];
 }
 
-/* tchar: digits, letters and !#$%&'*+-.^_`|~, a bit for each ASCII byte. */
-static const uint64_t token_bits[2] = {0x03ff6cfa00000000u, 0x57ffffffc7fffffeu};
-
 bool ls_field_name_is_valid(struct ls_slice name) {
-  for (size_t i = 0; i < name.len; i++) {
-    unsigned char c = (unsigned char)name.ptr[i];
-    if (c >= 128 || (token_bits[c >> 6] >> (c & 63) & 1) == 0)
+  for (size_t i = 0; i < name.len; i++)
+    if (!ls_octet_is(name.ptr[i], LS_OCTET_TOKEN))
       return false;
-  }
   return name.len != 0;
 }
 
+/* Whether none of eight bytes is a control character: subtracting makes bit 7 of those below, and of zeros, and borrows
+ * only behind one of them. */
+static bool eight_visible(const char *bytes) {
+  const uint64_t ones = 0x0101010101010101u;
+  uint64_t word;
+  memcpy(&word, bytes, 8);
+  uint64_t del = word ^ ones * 0x7f; /* 0 where it is DEL */
+  uint64_t found = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
+  return (found & ones * 0x80) == 0;
+}
+
 bool ls_field_value_is_valid(struct ls_slice value) {
-  for (size_t i = 0; i < value.len; i++) {
-    unsigned char c = (unsigned char)value.ptr[i];
+  for (size_t i = 0; i < value.len;) {
+    if (i + 8 <= value.len && eight_visible(value.ptr + i)) {
+      i += 8;
+      continue;
+    }
+    unsigned char c = (unsigned char)value.ptr[i++];
     if ((c < 0x20 && c != '\t') || c == 0x7f)
       return false;
   }

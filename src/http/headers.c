@@ -45,9 +45,15 @@ static char *put(char *p, const char *bytes, size_t len) {
   return p + len;
 }
 
-int ls_headers_add(struct ls_headers *headers, struct ls_slice name, struct ls_slice value) {
-  if (name.len > UINT16_MAX || value.len > MAX_TEXT || !ls_field_name_is_valid(name) || !ls_field_value_is_valid(value))
-    return LS_EHEADER;
+/* Whether it may be a line; a common name is a valid one. */
+static bool is_valid(enum ls_field_id id, struct ls_slice name, struct ls_slice value) {
+  if (name.len > UINT16_MAX || value.len > MAX_TEXT)
+    return false;
+  return (id != LS_FIELD_OTHER || ls_field_name_is_valid(name)) && ls_field_value_is_valid(value);
+}
+
+/* A line that is_valid. */
+static int add_line(struct ls_headers *headers, enum ls_field_id id, struct ls_slice name, struct ls_slice value) {
   size_t line = name.len + value.len + 4;
   if (headers->text.len + line > MAX_TEXT)
     return -ENOMEM;
@@ -62,7 +68,7 @@ int ls_headers_add(struct ls_headers *headers, struct ls_slice name, struct ls_s
   entry->name_len = (uint16_t)name.len;
   entry->value = entry->name + (uint32_t)name.len + 2;
   entry->value_len = (uint32_t)value.len;
-  entry->id = (uint16_t)ls_field_lookup(name);
+  entry->id = (uint16_t)id;
   headers->present |= UINT64_C(1) << entry->id;
 
   char *p = ls_buf_bytes(&headers->text) + headers->text.len;
@@ -72,6 +78,18 @@ int ls_headers_add(struct ls_headers *headers, struct ls_slice name, struct ls_s
   put(p, "\r\n", 2);
   headers->text.len += line;
   return 0;
+}
+
+static int add(struct ls_headers *headers, enum ls_field_id id, struct ls_slice name, struct ls_slice value) {
+  return is_valid(id, name, value) ? add_line(headers, id, name, value) : LS_EHEADER;
+}
+
+int ls_headers_default(struct ls_headers *headers, enum ls_field_id id, struct ls_slice value) {
+  return ls_headers_has(headers, id) ? 0 : add_line(headers, id, ls_field_name(id), value);
+}
+
+int ls_headers_add(struct ls_headers *headers, struct ls_slice name, struct ls_slice value) {
+  return add(headers, ls_field_lookup(name), name, value);
 }
 
 static void remove_entry(struct ls_headers *headers, uint32_t index) {
@@ -88,29 +106,7 @@ static void remove_entry(struct ls_headers *headers, uint32_t index) {
   }
 }
 
-void ls_headers_remove(struct ls_headers *headers, struct ls_slice name) {
-  enum ls_field_id id = ls_field_lookup(name);
-  for (int i = ls_headers_find(headers, name, 0); i >= 0; i = ls_headers_find(headers, name, (uint32_t)i))
-    remove_entry(headers, (uint32_t)i);
-  if (id != LS_FIELD_OTHER)
-    headers->present &= ~(UINT64_C(1) << id);
-}
-
-/* Adds before it removes, so that a failure changes nothing; name and value may not point into headers. */
-int ls_headers_set(struct ls_headers *headers, struct ls_slice name, struct ls_slice value) {
-  int first = ls_headers_find(headers, name, 0);
-  int err = ls_headers_add(headers, name, value);
-  if (err != 0)
-    return err;
-  while (first >= 0 && (uint32_t)first + 1 < headers->count) {
-    remove_entry(headers, (uint32_t)first);
-    first = ls_headers_find(headers, name, (uint32_t)first);
-  }
-  return 0;
-}
-
-int ls_headers_find(const struct ls_headers *headers, struct ls_slice name, uint32_t from) {
-  enum ls_field_id id = ls_field_lookup(name);
+static int find(const struct ls_headers *headers, enum ls_field_id id, struct ls_slice name, uint32_t from) {
   if (id != LS_FIELD_OTHER && !ls_headers_has(headers, id))
     return -1;
   for (uint32_t i = from; i < headers->count; i++) {
@@ -120,6 +116,32 @@ int ls_headers_find(const struct ls_headers *headers, struct ls_slice name, uint
       return (int)i;
   }
   return -1;
+}
+
+int ls_headers_find(const struct ls_headers *headers, struct ls_slice name, uint32_t from) {
+  return find(headers, ls_field_lookup(name), name, from);
+}
+
+void ls_headers_remove(struct ls_headers *headers, struct ls_slice name) {
+  enum ls_field_id id = ls_field_lookup(name);
+  for (int i = find(headers, id, name, 0); i >= 0; i = find(headers, id, name, (uint32_t)i))
+    remove_entry(headers, (uint32_t)i);
+  if (id != LS_FIELD_OTHER)
+    headers->present &= ~(UINT64_C(1) << id);
+}
+
+/* Adds before it removes, so that a failure changes nothing; name and value may not point into headers. */
+int ls_headers_set(struct ls_headers *headers, struct ls_slice name, struct ls_slice value) {
+  enum ls_field_id id = ls_field_lookup(name);
+  int first = find(headers, id, name, 0);
+  int err = add(headers, id, name, value);
+  if (err != 0)
+    return err;
+  while (first >= 0 && (uint32_t)first + 1 < headers->count) {
+    remove_entry(headers, (uint32_t)first);
+    first = find(headers, id, name, (uint32_t)first);
+  }
+  return 0;
 }
 
 struct ls_slice ls_headers_name(const struct ls_headers *headers, uint32_t index) {

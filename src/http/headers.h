@@ -36,6 +36,8 @@ void ls_headers_dispose(struct ls_headers *headers);
 int ls_headers_add(struct ls_headers *headers, struct ls_slice name, struct ls_slice value);
 /* Replaces all fields of that name. Same results. */
 int ls_headers_set(struct ls_headers *headers, struct ls_slice name, struct ls_slice value);
+/* Appends a common field where there is none of it yet; the value is known to be valid: a constant. 0, or -ENOMEM. */
+int ls_headers_default(struct ls_headers *headers, enum ls_field_id id, struct ls_slice value);
 void ls_headers_remove(struct ls_headers *headers, struct ls_slice name);
 
 /* Index of the next field with this name from index from on; -1: none. */

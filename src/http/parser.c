@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "http/octet.h"
 #include "http/url.h"
 
 enum {
@@ -122,10 +123,6 @@ void ls_parser_reset(struct ls_parser *parser) {
 
 /* Below: checks of a finished head. They return 0, or -1 by fail. */
 
-static bool is_target_byte(unsigned char c) {
-  return c > 0x20 && c < 0x7f && c != '#';
-}
-
 /* Only the path is looked at: percent signs in a query are the handler's. */
 static int check_target_parts(struct ls_parser *parser, const struct ls_head *head, struct ls_slice target) {
   struct ls_url url;
@@ -143,7 +140,7 @@ static int check_target(struct ls_parser *parser, const struct ls_head *head) {
   struct ls_slice target = ls_head_url(head);
   bool simple = target.ptr[0] == '/';
   for (size_t i = 0; i < target.len; i++) {
-    if (!is_target_byte((unsigned char)target.ptr[i]))
+    if (!ls_octet_is(target.ptr[i], LS_OCTET_TARGET))
       return fail(parser, 400, "a character in the request target that must be percent-encoded");
     simple &= target.ptr[i] != '%';
   }

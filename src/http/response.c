@@ -289,7 +289,26 @@ int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t le
   if (held <= conn->limits->out_high)
     return 0;
   exchange->wants_drain = true;
+  exchange->wants_empty = false;
   return 1;
+}
+
+int ls_exchange_go_direct(struct ls_exchange *exchange) {
+  int err = check_streaming(exchange);
+  if (err != 0)
+    return err;
+  const struct ls_conn *conn = exchange->conn;
+  if (exchange->response_framing != FRAMING_COUNTED || !is_first(exchange))
+    return LS_ESTATE;
+  if (conn->out.len == 0 && conn->unsent == 0)
+    return 0;
+  exchange->wants_drain = exchange->wants_empty = true;
+  return 1;
+}
+
+void ls_exchange_sent_directly(struct ls_exchange *exchange, uint64_t len) {
+  exchange->response_left -= len;
+  exchange->response_bytes += len;
 }
 
 int ls_exchange_finish(struct ls_exchange *exchange, const struct ls_headers *trailers) {

@@ -3,6 +3,7 @@
 #include "http/url.h"
 
 #include "base/error.h"
+#include "http/octet.h"
 
 static struct ls_slice until(struct ls_slice text, size_t end) {
   return ls_slice(text.ptr, end);
@@ -61,22 +62,16 @@ int ls_url_split(struct ls_slice target, struct ls_url *url) {
   return target.len == 1 ? 0 : LS_EPROTO;
 }
 
-/* reg-name or IPv4: unreserved, sub-delims and '%'. */
-static bool is_host_byte(unsigned char c) {
-  static const uint64_t bits[2] = {0x2bff7ff200000000u, 0x47fffffe87fffffeu};
-  return c < 128 && (bits[c >> 6] >> (c & 63) & 1) != 0;
-}
-
 bool ls_url_is_host(struct ls_slice host) {
   size_t i = 0;
   if (host.len != 0 && host.ptr[0] == '[') {
     for (i = 1; i < host.len && host.ptr[i] != ']'; i++)
-      if (host.ptr[i] != ':' && !is_host_byte((unsigned char)host.ptr[i]))
+      if (host.ptr[i] != ':' && !ls_octet_is(host.ptr[i], LS_OCTET_HOST))
         return false;
     if (i++ == host.len)
       return false;
   } else {
-    while (i < host.len && is_host_byte((unsigned char)host.ptr[i]))
+    while (i < host.len && ls_octet_is(host.ptr[i], LS_OCTET_HOST))
       i++;
   }
   if (i < host.len && host.ptr[i++] != ':')

@@ -10,6 +10,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "loop/loop.h"
@@ -51,6 +53,10 @@ int ls_connector_start(struct ls_loop *loop, struct ls_connector *connector, con
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -errno;
+  int on = 1;
+  if (address->sa_family !=
+      AF_UNIX) /* small writes leave at once; without it they are slower, and right all the same */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   connector->fd = fd;
   connector->failed = 0;
   /* An interrupted connect(2) goes on in the background, as one in progress does. */

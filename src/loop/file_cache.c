@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define LS_CACHESTAT 451 /* SYS_cachestat, the same number everywhere but on alpha */
+
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20
 #endif
@@ -115,4 +117,25 @@ ssize_t ls_file_pread_cached(struct ls_file_cache *cache, int fd, dev_t device, 
   else if (errno != EAGAIN && errno != EINTR)
     return -errno;
   return -EAGAIN;
+}
+
+/* linux/mman.h has these since 6.5. */
+struct cachestat_range {
+  uint64_t offset, len;
+};
+struct cachestat_result {
+  uint64_t cached, dirty, written_back, evicted, evicted_lately; /* in pages */
+};
+
+bool ls_file_is_cached(struct ls_file_cache *cache, int fd, uint64_t offset, size_t len) {
+  if (cache->cachestat_off)
+    return false;
+  uint64_t page = (uint64_t)getpagesize(), first = offset / page, pages = (offset + len + page - 1) / page - first;
+  struct cachestat_range range = {.offset = offset, .len = len};
+  struct cachestat_result result = {0};
+  if (syscall(LS_CACHESTAT, fd, &range, &result, 0) != 0) {
+    cache->cachestat_off = errno == ENOSYS;
+    return false;
+  }
+  return result.cached >= pages;
 }

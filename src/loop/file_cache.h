@@ -18,7 +18,7 @@
 
 /* Devices known to be local or not, and whether the calls work at all. Only its loop's thread touches it. */
 struct ls_file_cache {
-  bool off;
+  bool off, cachestat_off;
   unsigned count;
   struct {
     dev_t device;
@@ -49,6 +49,10 @@ int ls_file_stat_cached(int fd, unsigned mask, struct statx *st);
  * only a blocking read can tell; other codes are final. */
 ssize_t ls_file_pread_cached(struct ls_file_cache *cache, int fd, dev_t device, void *bytes, size_t len,
                              uint64_t offset);
+
+/* Whether all these bytes of a file are in memory: cachestat(2), which came with Linux 6.5 and tells only who may write to
+ * the file or owns it. false: not, or nobody can tell. */
+bool ls_file_is_cached(struct ls_file_cache *cache, int fd, uint64_t offset, size_t len);
 
 /* openat2(2), which libc does not have, with O_CLOEXEC, and with O_NONBLOCK and O_NOCTTY where it is no O_PATH: a FIFO or
  * a device is opened without waiting for anybody. The descriptor or -errno. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -224,4 +225,22 @@ ssize_t ls_file_source_read(struct ls_file_source *source, char *bytes, size_t l
       return fail(source, "read", -errno);
   }
   return (ssize_t)done;
+}
+
+bool ls_file_source_is_cached(struct ls_file_cache *cache, const struct ls_file_source *source, uint64_t offset,
+                              size_t len) {
+  return !cache->off && ls_file_cache_knows(cache, source->device) && ls_file_is_cached(cache, source->fd, offset, len);
+}
+
+size_t ls_file_source_send(const struct ls_file_source *source, int socket, uint64_t offset, size_t len) {
+  size_t done = 0;
+  off_t at = (off_t)offset;
+  while (done < len) {
+    ssize_t n = sendfile(socket, source->fd, &at, len - done);
+    if (n > 0)
+      done += (size_t)n;
+    else if (n == 0 || errno != EINTR)
+      break;
+  }
+  return done;
 }

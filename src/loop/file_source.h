@@ -48,6 +48,15 @@ ssize_t ls_file_source_read_cached(struct ls_file_cache *cache, struct ls_file_s
 /* The same; blocks. Any thread. Fewer than len only at the end. */
 ssize_t ls_file_source_read(struct ls_file_source *source, char *bytes, size_t len, uint64_t offset);
 
+/* Whether all these bytes are in memory, as far as the kernel tells (cachestat(2), since Linux 6.5, for who may write to
+ * the file or owns it). */
+bool ls_file_source_is_cached(struct ls_file_cache *cache, const struct ls_file_source *source, uint64_t offset,
+                              size_t len);
+
+/* Sends bytes of the file to a socket, which does not block, straight from the page cache; blocks on the disk alone. Any
+ * thread. How many: fewer than len where the socket takes no more now, or this file or socket cannot do it, or it ends. */
+size_t ls_file_source_send(const struct ls_file_source *source, int socket, uint64_t offset, size_t len);
+
 /* Back on the loop's thread: remembers what the pool learned about the device. */
 void ls_file_source_learn(struct ls_file_cache *cache, const struct ls_file_source *source);
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #include "loop/inherited.h"
 #include "loop/loop.h"
+#include "loop/restart.h"
 #include "loop/stream.h"
 
 #define DISCARD_MAX 16 /* reads of what a refused client had sent already */
@@ -149,8 +151,19 @@ static int set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
+/* What a predecessor has left open there (handover.h), with what can be changed as it is wanted now; -ENOENT: nothing. */
+static int open_left(struct ls_loop *loop, const struct sockaddr *address, socklen_t len,
+                     const struct ls_listen_options *options) {
+  const struct ls_handover_place place = {address, len, options->reuse_port, options->ipv6_only};
+  int fd = loop->restart != NULL ? ls_handover_take(&loop->restart->handover, &place).fd : -1;
+  if (fd < 0)
+    return -ENOENT;
+  bool fits = address->sa_family != AF_UNIX || options->mode == 0 || chmod(options->path, options->mode) == 0;
+  return fits && listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) == 0 ? fd : -errno;
+}
+
 /* A bound and listening descriptor, or a negative code. */
-static int open_address(const struct sockaddr *address, socklen_t len, const struct ls_listen_options *options) {
+static int open_new(const struct sockaddr *address, socklen_t len, const struct ls_listen_options *options) {
   int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0)
     return -errno;
@@ -173,21 +186,27 @@ static int open_address(const struct sockaddr *address, socklen_t len, const str
   return rc != 0 ? rc : fd;
 }
 
+static int open_address(struct ls_loop *loop, const struct sockaddr *address, socklen_t len,
+                        const struct ls_listen_options *options) {
+  int fd = open_left(loop, address, len, options);
+  return fd != -ENOENT ? fd : open_new(address, len, options);
+}
+
 /* Whether the system does not have this kind of address, so that another one is worth trying. A port in use is no
  * reason: listening on the other family alone would surprise. */
 static bool is_unavailable(int code) {
   return code == -EAFNOSUPPORT || code == -EADDRNOTAVAIL;
 }
 
-static int open_any(struct ls_listener *listener, const struct ls_listen_options *options) {
+static int open_any(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
   struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)options->port)};
   struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)};
   listener->family = AF_INET6;
-  int fd = open_address((struct sockaddr *)&six, sizeof six, options);
+  int fd = open_address(loop, (struct sockaddr *)&six, sizeof six, options);
   if (!is_unavailable(fd) || options->ipv6_only)
     return fd;
   listener->family = AF_INET;
-  return open_address((struct sockaddr *)&four, sizeof four, options);
+  return open_address(loop, (struct sockaddr *)&four, sizeof four, options);
 }
 
 /* The first of the host's addresses that the system has. libuv's lookup without a callback blocks; it is used because
@@ -203,7 +222,7 @@ static int open_host(struct ls_loop *loop, struct ls_listener *listener, const s
   int fd = -EADDRNOTAVAIL;
   for (struct addrinfo *found = lookup.addrinfo; found != NULL && is_unavailable(fd); found = found->ai_next) {
     listener->family = found->ai_family;
-    fd = open_address(found->ai_addr, found->ai_addrlen, options);
+    fd = open_address(loop, found->ai_addr, found->ai_addrlen, options);
   }
   uv_freeaddrinfo(lookup.addrinfo);
   return fd;
@@ -239,7 +258,7 @@ static char *absolute(const char *path) {
   return all;
 }
 
-static int open_path(struct ls_listener *listener, const struct ls_listen_options *options) {
+static int open_path(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   size_t len = strlen(options->path);
   if (len == 0)
@@ -251,11 +270,11 @@ static int open_path(struct ls_listener *listener, const struct ls_listen_option
   if (listener->unlink_path == NULL)
     return -ENOMEM;
   listener->family = AF_UNIX;
-  int fd = open_address((struct sockaddr *)&address, sizeof address, options);
+  int fd = open_address(loop, (struct sockaddr *)&address, sizeof address, options);
   if (fd == -EADDRINUSE) {
     fd = remove_stale(&address);
     if (fd == 0)
-      fd = open_address((struct sockaddr *)&address, sizeof address, options);
+      fd = open_address(loop, (struct sockaddr *)&address, sizeof address, options);
   }
   struct stat info;
   if (fd >= 0 && lstat(options->path, &info) == 0) {
@@ -274,11 +293,13 @@ static void unlink_own(struct ls_listener *listener) {
 }
 
 /* Unlinks before it closes: while the socket is open, the number of its file belongs to no other. */
-static void release(struct ls_listener *listener) {
-  unlink_own(listener);
+static void release(struct ls_loop *loop, struct ls_listener *listener) {
+  bool stays = loop->restart != NULL && listener->fd >= 0 && ls_handover_leave(&loop->restart->handover, listener->fd);
+  if (!stays)
+    unlink_own(listener);
   free(listener->unlink_path);
   listener->unlink_path = NULL;
-  if (listener->fd >= 0)
+  if (!stays && listener->fd >= 0)
     close(listener->fd);
   if (listener->reserve >= 0)
     close(listener->reserve);
@@ -302,10 +323,46 @@ static int open_listener(struct ls_loop *loop, struct ls_listener *listener, con
   if (options->has_fd)
     return open_inherited(listener, options->fd);
   if (options->path != NULL)
-    return open_path(listener, options);
+    return open_path(loop, listener, options);
   if (options->port < 0 || options->port > UINT16_MAX)
     return -EINVAL;
-  return options->host == NULL ? open_any(listener, options) : open_host(loop, listener, options);
+  return options->host == NULL ? open_any(loop, listener, options) : open_host(loop, listener, options);
+}
+
+/* A unix socket that this process has made in a former life is removed with the listener. */
+static void own_file(struct ls_listener *listener, const struct ls_handover_socket *known) {
+  struct sockaddr_un address = {0};
+  socklen_t len = sizeof address - 1; /* a NUL stays behind the path */
+  if (known->ino == 0 || listener->unlink_path != NULL ||
+      getsockname(listener->fd, (struct sockaddr *)&address, &len) != 0)
+    return;
+  listener->unlink_path = absolute(address.sun_path); /* without memory the file stays */
+  listener->unlink_dev = known->dev;
+  listener->unlink_ino = known->ino;
+}
+
+/* For a successor. */
+static void tell_handover(struct ls_handover *handover, struct ls_listener *listener,
+                          const struct ls_listen_options *options) {
+  struct ls_handover_socket known = ls_handover_take_fd(handover, listener->fd);
+  if (known.fd >= 0) {
+    own_file(listener, &known);
+    return;
+  }
+  known = (struct ls_handover_socket){
+      .fd = listener->fd,
+      .any_port = listener->family != AF_UNIX && !options->has_fd && !options->systemd && options->port == 0,
+      .dev = listener->unlink_dev,
+      .ino = listener->unlink_ino,
+  };
+  ls_handover_add(handover, &known);
+}
+
+/* What Linux accepts inherits it, which saves a system call for each connection. Without it they are slower, and right all
+ * the same. */
+static void send_at_once(const struct ls_listener *listener) {
+  if (listener->fd >= 0 && listener->family != AF_UNIX)
+    set_option(listener->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
@@ -318,13 +375,16 @@ int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const 
   listener->unlink_dev = 0;
   listener->unlink_ino = 0;
   listener->fd = open_listener(loop, listener, options);
+  send_at_once(listener);
   int rc = listener->fd < 0 ? listener->fd : uv_poll_init(&loop->uv, &listener->poll, listener->fd);
   if (rc != 0) {
     if (options->has_fd)
       listener->fd = -1; /* the caller's */
-    release(listener);
+    release(loop, listener);
     return rc;
   }
+  if (loop->restart != NULL)
+    tell_handover(&loop->restart->handover, listener, options);
   uv_timer_init(&loop->uv, &listener->retry); /* returns 0 always, and so after it nothing fails */
   uv_unref((uv_handle_t *)&listener->retry);
   listener->open_handles = 2;
@@ -366,7 +426,7 @@ void ls_listener_close(struct ls_listener *listener) {
   listener->closing = true;
   uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
   uv_close((uv_handle_t *)&listener->retry, on_retry_closed);
-  release(listener);
+  release(ls_loop_of((uv_handle_t *)&listener->poll), listener);
 }
 
 void ls_listener_set_ref(struct ls_listener *listener, bool ref) {

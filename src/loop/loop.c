@@ -179,6 +179,10 @@ void ls_loop_run(struct ls_loop *loop) {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+bool ls_loop_is_alive(const struct ls_loop *loop) {
+  return uv_loop_alive(&loop->uv) || !ls_list_is_empty(&loop->ready) || !ls_list_is_empty(&loop->ticks);
+}
+
 void ls_loop_stop(struct ls_loop *loop) {
   loop->stopping = true;
   uv_stop(&loop->uv);

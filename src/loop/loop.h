@@ -29,6 +29,7 @@
 struct ls_inherited;
 struct ls_dicts;
 struct ls_pool;
+struct ls_restart;
 struct ls_work_inbox;
 
 /* Something that runs once in a drain. It is out of the queue when run is called and may free itself there. */
@@ -52,6 +53,7 @@ struct ls_loop {
   struct ls_log *log;             /* the process's, not owned */
   struct ls_dicts *dicts;         /* the process's, not owned; set after ls_loop_init. NULL: none */
   struct ls_inherited *inherited; /* the process's, not owned; set after ls_loop_init. NULL: nothing was passed */
+  struct ls_restart *restart;     /* the process's, not owned; set after ls_loop_init. NULL: changes restart nothing */
   struct ls_work_inbox *inbox;    /* where finished jobs arrive */
   struct ls_list ready;
   struct ls_list ticks;
@@ -78,6 +80,9 @@ int ls_loop_init(struct ls_loop *loop, struct ls_pool *pool, struct ls_log *log)
 
 /* Drains, then runs turns until nothing keeps the loop alive or ls_loop_stop was called. */
 void ls_loop_run(struct ls_loop *loop);
+
+/* Whether a turn would come, or something is queued: the program has more to do than what runs now. */
+bool ls_loop_is_alive(const struct ls_loop *loop);
 
 /* Makes ls_loop_run return after the current callback; nothing that is queued runs any more. */
 void ls_loop_stop(struct ls_loop *loop);

@@ -4,6 +4,7 @@
 #include "loop/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -49,8 +50,6 @@ static int open_handle(struct ls_loop *loop, struct ls_stream *stream, int fd, i
     rc = -EAFNOSUPPORT;
   if (rc == 0)
     rc = uv_tcp_open(&stream->uv.tcp, fd);
-  if (rc == 0)
-    uv_tcp_nodelay(&stream->uv.tcp, 1); /* without it the stream is slower and right all the same */
   return rc;
 }
 
@@ -208,6 +207,11 @@ void ls_stream_reset(struct ls_stream *stream) {
   if (!stream->closing && is_tcp(stream))
     setsockopt(descriptor_of(stream), SOL_SOCKET, SO_LINGER, &now, sizeof now); /* if it fails, a plain close is left */
   ls_stream_close(stream);
+}
+
+int ls_stream_duplicate(const struct ls_stream *stream) {
+  int fd = stream->closing ? LS_ECLOSED : fcntl(descriptor_of(stream), F_DUPFD_CLOEXEC, 0);
+  return fd == -1 ? -errno : fd;
 }
 
 bool ls_stream_is_gone(struct ls_stream *stream) {

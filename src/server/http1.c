@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "loop/restart.h"
 #include "server/content.h"
 #include "server/handler.h"
 #include "server/proxied.h"
@@ -64,6 +65,8 @@ static void on_request(struct ls_exchange *exchange) {
       ls_response_abort(request);
     return;
   }
+  if (request->server->closing) /* it has been waited for */
+    ls_http1_drain(of_conn(exchange->conn));
   request->held = true;
   request->server->handler->on_request(request->server, request);
 }
@@ -128,8 +131,16 @@ void ls_http1_drop(struct ls_http1 *http1, bool reset) {
     ls_stream_close(&http1->stream);
 }
 
+/* Where the program restarts, who has just connected gets an answer, if the request comes in time: he cannot know. */
+static bool is_awaited(const struct ls_http1 *http1) {
+  struct ls_restart *restart = http1->server->loop->restart;
+  const struct ls_conn *conn = &http1->conn;
+  return restart != NULL && conn->served == 0 && conn->reading == NULL && conn->count == 0 &&
+         ls_handover_passes(&restart->handover);
+}
+
 void ls_http1_drain(struct ls_http1 *http1) {
-  if (http1->closing)
+  if (http1->closing || is_awaited(http1))
     return;
   ls_conn_drain(&http1->conn);
   ls_http1_schedule(http1);

@@ -56,6 +56,19 @@ int ls_response_write(struct ls_request *request, const char *bytes, size_t len)
   return status != 0 ? status : write_content(request, ls_slice(bytes, len));
 }
 
+int ls_response_lend(struct ls_request *request) {
+  if (request->http1 == NULL)
+    return closed_code(request);
+  int status = request->encode != NULL ? LS_ESTATE : ls_exchange_go_direct(&request->exchange);
+  if (status != 0)
+    return status > 0 ? -EAGAIN : status;
+  return ls_stream_duplicate(&request->http1->stream);
+}
+
+void ls_response_lent_sent(struct ls_request *request, uint64_t len) {
+  ls_exchange_sent_directly(&request->exchange, len);
+}
+
 int ls_response_finish(struct ls_request *request) {
   if (request->http1 == NULL)
     return closed_code(request);

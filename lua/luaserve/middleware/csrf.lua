@@ -11,7 +11,7 @@ local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
 
 local WHAT = "middleware.csrf"
-local KNOWN = { "cookie", "exempt", "field", "header", "origins", "secret", "secure" }
+local KNOWN = { "answer", "cookie", "exempt", "field", "header", "origins", "secret", "secure" }
 
 local SECRET_MIN = 32
 local NONCE_LENGTH, SIGNATURE_LENGTH = 22, 43 -- of 16 and of 32 bytes in base64url
@@ -123,7 +123,7 @@ local function offer_token(req, res, keys)
   setmetatable(locals, metatable)
 end
 
-local function refuse(res, reason)
+local function refuse(_, res, reason)
   return res:send(403, "this request was refused: " .. reason .. "\n")
 end
 
@@ -132,7 +132,7 @@ end
 -- @param options secret: a string of at least 32 random bytes; field: of a form ("csrf_token"); header
 -- ("x-csrf-token"); cookie: its name ("csrf"); secure: true, false, or as the request is; origins: others that may send
 -- requests, a list; exempt: a function (req) that says which requests need no token, such as those of an API that has
--- tokens of its own
+-- tokens of its own; answer: a function (req, res, reason) that refuses otherwise
 -- @usage app:use(middleware.csrf())
 return function(options)
   options_of.check(options, WHAT, KNOWN)
@@ -142,6 +142,7 @@ return function(options)
   local name = option(options, WHAT, "cookie", "header name", "csrf")
   local secure = option(options, WHAT, "secure", "boolean")
   local exempt = option(options, WHAT, "exempt", "function")
+  local answer = option(options, WHAT, "answer", "function", refuse)
   local secret = option(options, WHAT, "secret", "string")
   if secret and #secret < SECRET_MIN then
     error(("%s: a secret is a string of at least %d bytes"):format(WHAT, SECRET_MIN), 2)
@@ -160,10 +161,10 @@ return function(options)
     offer_token(req, res, keys)
     if safe[req.method] or exempt and exempt(req) then return next() end
     local reason = foreign(req, origins)
-    if reason then return refuse(res, reason) end
+    if reason then return answer(req, res, reason) end
     local key = keys.find(req)
     if not key or not is_token(key, brought_token(req, header, field)) then
-      return refuse(res, "its token is missing or too old")
+      return answer(req, res, "its token is missing or too old")
     end
     return next()
   end

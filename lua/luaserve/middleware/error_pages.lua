@@ -4,7 +4,7 @@
 
 local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
-local html = require "luaserve.core.html"
+local error_page = require "luaserve.core.error_page"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
@@ -13,80 +13,23 @@ local process = require "luaserve.process"
 local WHAT = "middleware.error_pages"
 local KNOWN = { "development", "page" }
 
-local LINES_AROUND = 6
-local SOURCE_MAX = 1 << 20 -- bytes of a file from which lines are shown
-local PLACE_MAX = 1000     -- bytes of a text in which a place is looked for
-
-local function escape(text)
-  return (html.escape(tostring(text)):gsub("[\0-\8\11-\31\127]", "?"))
-end
-
 -- ---- pages ----
 
-local page_head = [[<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>%s</title>
-<style%s>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 60rem; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.4rem } h2 { font-size: 1rem; margin-top: 2rem }
-pre { background: #f5f5f5; overflow: auto; padding: 1rem; line-height: 1.4 } b { background: #fdd }
-table { border-collapse: collapse } td { padding: 0.1rem 1rem 0.1rem 0; vertical-align: top; word-break: break-word }
-</style>
-</head>
-<body>
-<h1>%s</h1>
-]]
-
-local function open_page(req, title)
-  local nonce = req.locals.csp_nonce
-  title = escape(title)
-  return page_head:format(title, nonce and (' nonce="%s"'):format(escape(nonce)) or "", title)
-end
+local escape, open_page, source_lines = error_page.escape, error_page.open, error_page.source_lines
 
 local function title_of(status)
   local reason = core.reason(status)
   return reason ~= "" and ("%d %s"):format(status, reason) or tostring(status)
 end
 
-local function production_page(problem, req)
-  local parts = { open_page(req, title_of(problem.status)) }
+local function production_page(problem)
+  local parts = { open_page(title_of(problem.status)) }
   if problem.detail then parts[#parts + 1] = ("<p>%s</p>\n"):format(escape(problem.detail)) end
   if problem.request_id then
     parts[#parts + 1] = ("<p>Request: <code>%s</code></p>\n"):format(escape(problem.request_id))
   end
   parts[#parts + 1] = "</body>\n</html>\n"
   return table.concat(parts)
-end
-
---- The first place in a text that is in a Lua file which can be read: the open file, its path, the line. Messages may
--- hold what a client has sent, so only their beginning is looked at, and no other files are opened.
-local function place_in(text)
-  for path, line in text:sub(1, PLACE_MAX):gmatch("([^%s:'\"]+%.lua):(%d+):") do
-    local file = io.open(path)
-    if file then return file, path, tonumber(line) end
-  end
-  return nil
-end
-
---- The lines around the place that the message, or else the traceback, names, as HTML; nil where none can be shown.
-local function source_lines(message, traceback)
-  local file, path, line = place_in(message)
-  if not file then file, path, line = place_in(traceback) end
-  if not file then return nil end
-  local rows, number = {}, 0
-  for text in (file:read(SOURCE_MAX) or ""):gmatch("([^\n]*)\n?") do
-    number = number + 1
-    if number > line + LINES_AROUND then break end
-    if number >= line - LINES_AROUND then
-      local row = ("%5d  %s"):format(number, escape(text))
-      rows[#rows + 1] = number == line and "<b>" .. row .. "</b>" or row
-    end
-  end
-  file:close()
-  return ("<h2>%s:%d</h2>\n<pre>%s</pre>\n"):format(escape(path), line, table.concat(rows, "\n"))
 end
 
 local secret_fields = { authorization = true, cookie = true, ["proxy-authorization"] = true }
@@ -103,7 +46,7 @@ end
 local function development_page(problem, req, failure, traceback)
   local message = tostring(failure)
   return table.concat {
-    open_page(req, title_of(problem.status)),
+    open_page(title_of(problem.status)),
     "<pre>", escape(message), "</pre>\n",
     source_lines(message, traceback) or "",
     "<h2>Traceback</h2>\n<pre>", escape(traceback), "</pre>\n",
@@ -161,6 +104,7 @@ return function(options)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then
+      if shown or page_of == production_page then res:set("content-security-policy", error_page.policy) end
       res:set("content-type", "text/html; charset=utf-8")
       res:send(problem.status, shown and development_page(problem, req, failure, traceback) or page_of(problem, req))
     elseif kind == "json" then

@@ -73,6 +73,7 @@ function middleware.cors(options) end
 ---@field secure? boolean default as the request is
 ---@field origins? string[] others that may send requests
 ---@field exempt? fun(req: luaserve.request): boolean?
+---@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default 403 as text
 
 ---Refuses what another site may have forged; the token is req.locals.csrf_token.
 ---@param options? luaserve.middleware.csrf_options

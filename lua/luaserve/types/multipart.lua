@@ -46,8 +46,7 @@ function multipart.boundary(content_type) end
 local part = {}
 
 ---The content in pieces as it comes.
----@return fun(part: luaserve.part): string?
----@return luaserve.part
+---@return fun(): string?
 function part:chunks() end
 
 ---The content as a string.

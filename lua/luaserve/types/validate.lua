@@ -96,6 +96,11 @@ function validate.lazy(fn, options) end
 ---@return luaserve.schema
 function validate.optional(schema) end
 
+---What is wrong, by the names of fields: the first of each. "" is the whole.
+---@param errors luaserve.validate.error[]
+---@return table<string, string>
+function validate.by_name(errors) end
+
 ---Whether value is a schema.
 ---@param value any
 ---@return boolean

@@ -57,6 +57,14 @@ static void judges_values(void) {
     CHECK_INT(ls_field_value_is_valid(ls_slice(text, 3)), c == '\t' || (c >= 32 && c != 127));
   }
   CHECK(ls_field_value_is_valid(ls_slice(NULL, 0)));
+  for (size_t at = 0; at < 20; at++) { /* wherever it stands among words of eight bytes */
+    for (int c = 0; c < 256; c++) {
+      char text[20];
+      memset(text, c == 0x80 ? 0x7e : 0x80, sizeof text);
+      text[at] = (char)c;
+      CHECK_INT(ls_field_value_is_valid(ls_slice(text, sizeof text)), c == 9 || (c >= 32 && c != 127));
+    }
+  }
 }
 
 static void compares_names(void) {

@@ -43,6 +43,14 @@ static void set_replaces_all(void) {
   ls_headers_dispose(&h);
 }
 
+static void default_leaves_what_is_there(void) {
+  struct ls_headers h = {0};
+  CHECK_INT(ls_headers_default(&h, LS_FIELD_CONTENT_TYPE, s("text/plain")), 0);
+  CHECK_INT(ls_headers_default(&h, LS_FIELD_CONTENT_TYPE, s("text/html")), 0);
+  check_text(&h, "content-type: text/plain\r\n");
+  ls_headers_dispose(&h);
+}
+
 static void removes(void) {
   struct ls_headers h = {0};
   ls_headers_add(&h, s("Date"), s("a"));
@@ -90,6 +98,7 @@ static void grows_and_is_cleared(void) {
 int main(void) {
   RUN(keeps_order);
   RUN(set_replaces_all);
+  RUN(default_leaves_what_is_there);
   RUN(removes);
   RUN(refuses_what_must_not_be_sent);
   RUN(grows_and_is_cleared);

@@ -36,6 +36,7 @@ static const struct ls_stream_events events = {on_read, on_end, NULL, on_stream_
 static void on_connected(struct ls_connector *connector, int fd, int status) {
   struct probe *probe = ls_container_of(connector, struct probe, connector);
   CHECK((fd >= 0) == (status == 0));
+  CHECK(fd < 0 || net_sends_at_once(fd));
   probe->told++;
   probe->fd = fd;
   probe->status = status;

@@ -35,6 +35,7 @@ static void on_accept(struct ls_listener *listener, int fd) {
   struct probe *probe = probe_of(listener);
   CHECK_INT(fcntl(fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
   CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
+  CHECK(net_sends_at_once(fd));
   CHECK(probe->count < MANY);
   probe->accepted[probe->count++] = fd;
   net_note(&probe->net.loop);

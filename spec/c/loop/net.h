@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -175,6 +176,13 @@ static inline int net_unix_bound(const char *path, int backlog) {
   if (backlog >= 0)
     CHECK_INT(listen(fd, backlog), 0);
   return fd;
+}
+
+/* Whether a TCP socket sends small writes at once; true for others. */
+static inline bool net_sends_at_once(int fd) {
+  int on = 0;
+  socklen_t len = sizeof on;
+  return getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &len) != 0 || on != 0;
 }
 
 #endif

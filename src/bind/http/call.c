@@ -16,6 +16,7 @@
 #include "server/response.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define BODY_AHEAD 16 /* times what has just come of a body */
 
 static bool is_finished(const struct ls_call *call) {
   return ls_response_is_finished(call->request);
@@ -477,6 +478,14 @@ void ls_call_reject_body(lua_State *L, struct ls_call *call, int status) {
   call->rejection_status = status;
 }
 
+/* Room for a body of known length, so that it is not copied as it grows; no more than what has come makes likely, since the
+ * client may lie. */
+static int reserve_body(struct ls_call *call, size_t come) {
+  int64_t length = call->request->exchange.head.content_length;
+  uint64_t left = length > 0 && (uint64_t)length > call->body.len ? (uint64_t)length - call->body.len : 0;
+  return ls_buf_reserve(&call->body, left < BODY_AHEAD * come ? (size_t)left : BODY_AHEAD * come);
+}
+
 int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
   struct ls_request *request = call->request;
   const struct ls_head *head = &request->exchange.head;
@@ -485,7 +494,7 @@ int ls_call_collect_body(struct ls_call *call, uint64_t limit) {
     return LS_ETOOBIG;
   }
   for (struct ls_slice run = ls_content_next(request); run.len > 0; run = ls_content_next(request)) {
-    if (ls_buf_append(&call->body, run.ptr, run.len) != 0)
+    if (reserve_body(call, run.len) != 0 || ls_buf_append(&call->body, run.ptr, run.len) != 0)
       return -ENOMEM;
     ls_content_take(request, run.len);
     if (call->body.len > limit)

@@ -18,7 +18,11 @@
 #include "loop/file_source.h"
 #include "loop/work.h"
 
-#define LS_FILE_CHUNK ((size_t)128 * 1024) /* the most that is read and sent at a time */
+#define LS_FILE_CHUNK ((size_t)128 * 1024)     /* the most that is read and sent at a time */
+#define LS_FILE_LEND_MIN ((size_t)64 * 1024)   /* from so many on they go from the page cache to the socket */
+#define LS_FILE_POOL_MIN ((size_t)512 * 1024)  /* also where that takes a change of threads */
+#define LS_FILE_LEND_MAX ((size_t)1024 * 1024) /* so many at a time, for the sake of others */
+#define LS_FILE_WAIT ((size_t)16 * 1024)       /* is written where the socket takes no more: that waits until it does */
 
 struct ls_file_options {
   const char *path, *root; /* root NULL: the path as it is */
@@ -70,6 +74,9 @@ struct ls_file_answer {
   char *own;             /* LS_FILE_CHUNK bytes that a job reads into; NULL before the first */
   size_t own_len;        /* of them, not sent yet */
   uint64_t own_at;       /* where in the file they are from */
+  int lent;              /* the connection's descriptor that a job sends to; -1: none does */
+  size_t lent_sent;      /* what it has sent */
+  bool is_full;          /* the kernel took less than it was given */
   char text[];
 };
 

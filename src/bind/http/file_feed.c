@@ -4,6 +4,7 @@
  * (on_drain), and for the next turn of the loop where it has had its time in this one. So a file of any size takes one
  * piece of memory, beside what the connection holds for a slow client. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "bind/http/file_answer.h"
@@ -125,11 +126,14 @@ static int send_bytes(struct ls_file_answer *answer, const char *bytes, size_t l
     return status;
   answer->offset += len;
   answer->left -= len;
+  answer->is_full = false;
   return put(answer, bytes, len);
 }
 
+/* Of a large file only the beginning, behind the head, and what waits for room: the rest does without the copies. */
 static size_t next_len(const struct ls_file_answer *answer) {
-  return answer->left < LS_FILE_CHUNK ? (size_t)answer->left : LS_FILE_CHUNK;
+  size_t most = answer->is_full || answer->left >= LS_FILE_LEND_MIN ? LS_FILE_WAIT : LS_FILE_CHUNK;
+  return answer->left < most ? (size_t)answer->left : most;
 }
 
 /* What a job has read. */
@@ -154,14 +158,56 @@ static int send_cached(struct ls_file_answer *answer) {
   return len == 0 ? fail(answer, LS_ELENGTH) : (int)len;
 }
 
+/* ---- from the page cache to the socket, without a copy through this process ---- */
+
+static size_t lend_len(const struct ls_file_answer *answer) {
+  return answer->left < LS_FILE_LEND_MAX ? (size_t)answer->left : LS_FILE_LEND_MAX;
+}
+
+/* Any thread. The descriptor is closed at once, or a connection that is dropped meanwhile would stay open. */
+static void send_lent(struct ls_file_answer *answer) {
+  size_t len = lend_len(answer);
+  answer->lent_sent = ls_file_source_send(&answer->source, answer->lent, answer->offset, len);
+  answer->is_full = answer->lent_sent < len;
+  close(answer->lent);
+  answer->lent = -1;
+}
+
+static int take_lent(struct ls_file_answer *answer) {
+  answer->offset += answer->lent_sent;
+  answer->left -= answer->lent_sent;
+  ls_response_lent_sent(answer->call->request, answer->lent_sent);
+  answer->lent_sent = 0;
+  return STEP_ON;
+}
+
+/* sendfile(2) waits for the disk where the page cache has not all of it. So it is called here where the kernel says that it
+ * has, else on the pool. */
+static int send_piece(struct ls_file_answer *answer) {
+  if (!answer->begun || answer->is_full || answer->left < LS_FILE_LEND_MIN)
+    return send_cached(answer);
+  bool cached = ls_file_source_is_cached(&answer->module->files, &answer->source, answer->offset, lend_len(answer));
+  if (!cached && answer->left < LS_FILE_POOL_MIN)
+    return send_cached(answer);
+  answer->lent = ls_response_lend(answer->call->request);
+  if (answer->lent < 0)
+    return answer->lent == -EAGAIN ? STEP_WAITS : send_cached(answer);
+  if (!cached)
+    return submit(answer);
+  send_lent(answer);
+  return take_lent(answer);
+}
+
 static int send_more(struct ls_file_answer *answer) {
+  if (answer->lent_sent > 0)
+    return take_lent(answer);
   if (answer->own_len > 0 && answer->own_at == answer->offset)
     return send_own(answer);
   if (answer->begun && !ls_loop_may_inline(loop_of(answer))) {
     ls_loop_immediate(loop_of(answer), &answer->ready);
     return STEP_WAITS;
   }
-  return send_cached(answer);
+  return send_piece(answer);
 }
 
 static int step(struct ls_file_answer *answer) {
@@ -286,7 +332,10 @@ static int run_read(struct ls_file_answer *answer) {
 
 static void run(struct ls_work *work) {
   struct ls_file_answer *answer = ls_container_of(work, struct ls_file_answer, work);
-  answer->status = answer->opened ? run_read(answer) : run_open(answer);
+  if (answer->lent >= 0)
+    send_lent(answer);
+  else
+    answer->status = answer->opened ? run_read(answer) : run_open(answer);
 }
 
 static void on_worked(struct ls_work *work) {
@@ -342,6 +391,8 @@ bool ls_file_feed_cancel(struct ls_file_answer *answer) {
 void ls_file_feed_dispose(struct ls_file_answer *answer) {
   ls_loop_unqueue(&answer->ready);
   ls_file_source_close(&answer->source);
+  if (answer->lent >= 0)
+    close(answer->lent);
   free(answer->own);
   free(answer->part_type);
 }

@@ -157,9 +157,9 @@ static int l_get(lua_State *L) {
 }
 
 void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) {
-  static const struct ls_slice name = {"content-type", 12};
-  if (ls_headers_find(&call->request->headers, name, 0) < 0)
-    ls_http_set_header(L, call, name, ls_slice_of(type));
+  int status = ls_headers_default(&call->request->headers, LS_FIELD_CONTENT_TYPE, ls_slice_of(type));
+  if (status != 0)
+    raise_header(L, status, ls_field_name(LS_FIELD_CONTENT_TYPE));
 }
 
 /* res:trailer(name, value) -> res

@@ -195,6 +195,7 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
   answer->generation = call->generation;
   answer->module = call->module;
   answer->head_error = LUA_NOREF;
+  answer->lent = -1;
   ls_op_init(L, &answer->op, &type);
   return answer;
 }

@@ -42,11 +42,15 @@ struct item {
 
 static void encode_value(struct encoder *e);
 
-static char *reserve(struct encoder *e, size_t extra) {
-  if (!ls_json_box_reserve(e->out, extra)) {
-    e->out->busy = false;
-    luaL_error(e->L, "json.encode: not enough memory");
-  }
+static _Noreturn __attribute__((noinline)) void fail_memory(struct encoder *e) {
+  e->out->busy = false;
+  luaL_error(e->L, "json.encode: not enough memory");
+  abort(); /* luaL_error does not return, which its prototype does not say */
+}
+
+static inline char *reserve(struct encoder *e, size_t extra) {
+  if (!ls_json_box_reserve(e->out, extra))
+    fail_memory(e);
   return e->out->data + e->out->len;
 }
 
@@ -165,8 +169,58 @@ static char *write_run(char *out, const char **from, const char *stop, const cha
   return out;
 }
 
+/* 1 to 7 bytes in one word, some of them twice; what is left of it are spaces. */
+static uint64_t load_few(const char *s, size_t len) {
+  uint32_t first, last;
+  if (len < 4)
+    return (unsigned char)s[0] | (uint64_t)(unsigned char)s[len / 2] << 8 | (uint64_t)(unsigned char)s[len - 1] << 16 |
+           UINT64_C(0x2020202020000000);
+  memcpy(&first, s, 4);
+  memcpy(&last, s + len - 4, 4);
+  return first | (uint64_t)last << 32;
+}
+
+/* Whether all bytes can stand in a string as they are. */
+static inline bool is_plain(const char *s, size_t len) {
+  uint64_t word;
+  if (len < 8)
+    return len == 0 || ls_json_special(load_few(s, len)) == 0;
+  for (size_t i = 0; i + 8 < len; i += 8) {
+    memcpy(&word, s + i, 8);
+    if (ls_json_special(word) != 0)
+      return false;
+  }
+  memcpy(&word, s + len - 8, 8);
+  return ls_json_special(word) == 0;
+}
+
+/* Most are of 4 to 16 bytes: two copies of a fixed size, which overlap, are cheaper than a call. */
+static inline void copy(char *out, const char *s, size_t len) {
+  if (len >= 8 && len <= 16) {
+    memcpy(out, s, 8);
+    memcpy(out + len - 8, s + len - 8, 8);
+  } else if (len >= 4 && len < 8) {
+    memcpy(out, s, 4);
+    memcpy(out + len - 4, s + len - 4, 4);
+  } else {
+    memcpy(out, s, len);
+  }
+}
+
+static inline char *write_quoted(char *out, const char *s, size_t len) {
+  *out = '"';
+  copy(out + 1, s, len);
+  out[len + 1] = '"';
+  return out + len + 2;
+}
+
 static void put_string(struct encoder *e, const char *s, size_t len, const char *what) {
   const char *end = s + len;
+  if (is_plain(s, len)) {
+    write_quoted(reserve(e, len + 2), s, len);
+    e->out->len += len + 2;
+    return;
+  }
   put_char(e, '"');
   while (s < end) {
     const char *stop = end - s > CHUNK ? s + CHUNK : end;
@@ -180,13 +234,11 @@ static void put_string(struct encoder *e, const char *s, size_t len, const char 
 }
 
 /* The line break before an item or a closing bracket, when indenting. */
-static void put_break(struct encoder *e, int depth) {
-  size_t spaces = (size_t)e->options->indent * (size_t)depth;
-  char *out;
-  if (spaces == 0 && e->options->indent == 0) {
+static inline void put_break(struct encoder *e, int depth) {
+  if (e->options->indent == 0)
     return;
-  }
-  out = reserve(e, spaces + 1);
+  size_t spaces = (size_t)e->options->indent * (size_t)depth;
+  char *out = reserve(e, spaces + 1);
   *out = '\n';
   memset(out + 1, ' ', spaces);
   e->out->len += spaces + 1;
@@ -275,52 +327,60 @@ static void put_item_start(struct encoder *e, bool first) {
   put_break(e, e->depth);
 }
 
-/* The rest of an array whose keys lua_next does not give in order (they are in the hash part): fetches each index
- * after frame->index. What is written already stays, or nested tables like this would be written twice per level. */
-static void encode_scattered(struct encoder *e, struct frame *frame, enum mark mark) {
-  lua_Integer n = 0;
-  if (!is_sequence(e->L, frame->table, &n)) {
-    e->frame = frame->up;
-    refuse_table(e, frame->table, mark);
+/* After the items 1 to n: whether there is any other key. Where the items are in the array part the next key tells; in the
+ * hash part lua_next gives keys in any order. */
+static void check_array(struct encoder *e, const struct frame *frame, lua_Integer n, enum mark mark) {
+  lua_State *L = e->L;
+  lua_Integer count = 0;
+  if (n > 0) {
+    lua_pushinteger(L, n);
+    if (!lua_next(L, frame->table))
+      return;
+    lua_pop(L, 2);
   }
-  while (++frame->index <= n) {
-    put_item_start(e, frame->index == 1);
-    lua_rawgeti(e->L, frame->table, frame->index);
-    encode_value(e);
-    lua_pop(e->L, 1);
-  }
+  if (is_sequence(L, frame->table, &count) && count == n)
+    return;
+  e->frame = frame->up;
+  refuse_table(e, frame->table, mark);
 }
 
-/* The first key and value are on the stack. */
 static void encode_array(struct encoder *e, struct frame *frame, enum mark mark) {
   lua_State *L = e->L;
   put_char(e, '[');
   frame->key = 0;
-  frame->index = 0;
-  do {
-    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) != frame->index + 1) {
-      lua_pop(L, 2);
-      encode_scattered(e, frame, mark);
-      break;
-    }
-    frame->index++;
+  for (frame->index = 1; lua_rawgeti(L, frame->table, frame->index) != LUA_TNIL; frame->index++) {
     put_item_start(e, frame->index == 1);
     encode_value(e);
     lua_pop(L, 1);
-  } while (lua_next(L, frame->table));
+  }
+  lua_pop(L, 1);
+  check_array(e, frame, frame->index - 1, mark);
   put_break(e, e->depth - 1);
   put_char(e, ']');
+}
+
+/* As most keys are, with all that stands around it. */
+static void put_plain_key(struct encoder *e, const char *key, size_t len, bool first) {
+  char *out = reserve(e, len + 4), *start = out;
+  *out = ',';
+  out = write_quoted(first ? out : out + 1, key, len);
+  *out++ = ':';
+  e->out->len += (size_t)(out - start);
 }
 
 /* One member: its key is at frame->key, its value on top. */
 static void encode_member(struct encoder *e, const struct frame *frame, bool first) {
   size_t len;
   const char *key = lua_tolstring(e->L, frame->key, &len);
-  put_item_start(e, first);
-  e->frame = frame->up; /* a key that is not UTF-8 is no step of the path */
-  put_string(e, key, len, "key");
+  if (e->options->indent == 0 && is_plain(key, len)) {
+    put_plain_key(e, key, len, first);
+  } else {
+    put_item_start(e, first);
+    e->frame = frame->up; /* a key that is not UTF-8 is no step of the path */
+    put_string(e, key, len, "key");
+    put(e, ": ", e->options->indent > 0 ? 2 : 1);
+  }
   e->frame = frame;
-  put(e, ": ", e->options->indent > 0 ? 2 : 1);
   encode_value(e);
 }
 
@@ -407,7 +467,8 @@ static enum mark table_mark(struct encoder *e) {
   return metatable == e->out->array_mt ? MARK_ARRAY : metatable == e->out->object_mt ? MARK_OBJECT : MARK_NONE;
 }
 
-static void encode_table(struct encoder *e) {
+/* Apart, so that a plain value does not pay for this one's frame. */
+static __attribute__((noinline)) void encode_table(struct encoder *e) {
   lua_State *L = e->L;
   struct frame frame = {.up = e->frame, .table = lua_gettop(L)};
   enum mark mark = table_mark(e);
@@ -426,6 +487,7 @@ static void encode_table(struct encoder *e) {
   }
   e->frame = &frame;
   if (lua_type(L, -2) != LUA_TSTRING || mark == MARK_ARRAY) {
+    lua_pop(L, 2);
     encode_array(e, &frame, mark);
   } else if (e->options->sort_keys) {
     lua_pop(L, 2);

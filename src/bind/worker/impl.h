@@ -56,6 +56,7 @@ struct ls_worker {
   struct ls_pool *pool;
   struct ls_log *log;
   struct ls_dicts *dicts;
+  struct ls_restart *restart;
   char *name;
   char *file;
   char *folder; /* rt->app_folder; NULL: none */

@@ -12,6 +12,7 @@
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "bind/worker/impl.h"
+#include "loop/restart.h"
 #include "script/alloc.h"
 #include "script/clone.h"
 #include "script/task.h"
@@ -46,10 +47,21 @@ static int k_returned(lua_State *L, int status, lua_KContext context) {
   return lua_gettop(L) - 1;
 }
 
+/* Its files are a part of the program that restarts when they change. */
+static void watch_files(lua_State *L, const struct ls_worker *worker) {
+  if (worker->restart == NULL)
+    return;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "luaserve.development.sources");
+  lua_call(L, 1, 0);
+  ls_restart_watch(worker->restart, worker->file);
+}
+
 /* Light userdata at index 1 stays there; results begin at 2. */
 static int l_main(lua_State *L) {
   struct ls_worker *worker = lua_touserdata(L, 1);
   set_up(L, worker);
+  watch_files(L, worker);
   if (luaL_loadfile(L, worker->file) != LUA_OK)
     return lua_error(L);
   int count = ls_clone_decode(L, ls_buf_bytes(&worker->arguments), worker->arguments.len);
@@ -193,6 +205,7 @@ void *ls_worker_run(void *data) {
   worker->failure = ls_loop_init(&worker->loop, worker->pool, worker->log);
   if (worker->failure == 0) {
     worker->loop.dicts = worker->dicts;
+    worker->loop.restart = worker->restart;
     worker->failure = run_on_loop(worker);
     ls_link_close(inner, NULL);
     ls_loop_dispose(&worker->loop);

@@ -149,6 +149,7 @@ static struct ls_worker *new_worker(struct ls_runtime *rt) {
   worker->pool = rt->loop->pool;
   worker->log = rt->loop->log;
   worker->dicts = rt->loop->dicts;
+  worker->restart = rt->loop->restart;
   worker->grace_ms = rt->grace_ms;
   worker->globals = rt->globals == LS_GLOBALS_OPEN ? LS_GLOBALS_OPEN : LS_GLOBALS_UNSEALED;
   worker->parent = rt;
