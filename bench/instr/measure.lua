@@ -35,16 +35,11 @@ local function environment(seed)
   return env
 end
 
---- @return the child, the port of its control socket, the port of its server
 local function start(program, work, seed, out)
   local words = {}
   for word in VALGRIND:format(out, program, work.name):gmatch("%S+") do words[#words + 1] = word end
   local options = { stdout = "pipe", env = environment(seed) }
-  local server = assert(process.spawn(table.remove(words, 1), words, options))
-  local control_port = client.read_port(server, "^marks (%d+)$")
-  local port = client.read_port(server, "http://[^ ]*:(%d+)")
-  if not port then error("the server for " .. work.name .. " did not start under valgrind") end
-  return server, control_port, port
+  return assert(process.spawn(table.remove(words, 1), words, options))
 end
 
 --- Has the server write what it has executed since the mark before. The next one is empty but for the mark itself.
@@ -59,8 +54,10 @@ end
 -- @return instructions a request, and the file in which they are told apart
 function measure.count(program, work, seed)
   local out = ("%s%s.%d"):format(FOLDER, work.name, seed)
-  local server <close>, control_port, port = start(program, work, seed, out)
-  local control <close> = assert(net.connect("127.0.0.1", control_port))
+  local server <close> = start(program, work, seed, out)
+  local marks, port = client.read_port(server, "^marks (%d+)$"), client.read_port(server, "http://[^ ]*:(%d+)")
+  if not port then error("the server for " .. work.name .. " did not start under valgrind") end
+  local control <close> = assert(net.connect("127.0.0.1", marks))
   local load = client.connect(work, port)
   load:run(work.requests)
   mark(control, "warm")
