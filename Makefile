@@ -3,18 +3,20 @@
 #   SANITIZE=address|thread   a build with sanitizers in a folder of its own (what `make asan` and `make tsan` do)
 #   WERROR=1                  warnings are errors; CI=true sets it
 #   LTO=1                     link-time optimisation of our objects and llhttp (slower to link)
+#   PGO=use                   what `make pgo` has built, in a folder of its own: for `make PGO=use install`
 #   V=1                       show the commands
 #   CC, CFLAGS, CPPFLAGS, LDFLAGS, PREFIX, DESTDIR: as everywhere. `make clean` after changing one of these.
 
 SANITIZE ?=
 WERROR ?= $(if $(CI),1)
 LTO ?=
+PGO ?=
 PREFIX ?= /usr/local
 
-VARIANT := $(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan),$(if $(filter thread,$(SANITIZE)),tsan), \
-  $(error SANITIZE is address or thread)),release)
+VARIANT := $(if $(PGO),pgo,$(if $(SANITIZE),$(or $(if $(filter address,$(SANITIZE)),asan), \
+  $(if $(filter thread,$(SANITIZE)),tsan),$(error SANITIZE is address or thread)),release))
 BUILD := build/$(VARIANT)
-BIN := $(if $(SANITIZE),$(BUILD)/luaserve,luaserve)
+BIN := $(if $(filter release,$(VARIANT)),luaserve,$(BUILD)/luaserve)
 MODULES = $(patsubst %.c,$(BUILD)/%.so,$(wildcard examples/native/*.c))
 
 .PHONY: build run test docs site setup setup-specs setup-lint setup-fuzz setup-docs fuzz specs fuzzers asan tsan format \
@@ -39,6 +41,7 @@ SPEC_PACKAGES := nginx haproxy openssl lua-check lua-lpeg lua-cjson zsh wrk chro
 LINT_PACKAGES := clang-format cppcheck lua-check
 FUZZ_PACKAGES := clang libclang-rt-14-dev
 BENCH_PACKAGES := wrk strace nginx-light libnginx-mod-http-lua lua-http lua5.2 lua-fifo lua-cjson
+INSTR_PACKAGES := valgrind
 
 pkg = $(shell pkg-config $(1) 2>/dev/null)
 LIB_DIR = $(call pkg,--variable=libdir $(1))
@@ -82,6 +85,10 @@ HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection \
 MODE_release := $(if $(LTO),-flto=auto)
 MODE_asan := -DLS_SANITIZE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MODE_tsan := -DLS_SANITIZE -fsanitize=thread -fno-omit-frame-pointer
+# What no training reaches is compiled as without a profile. Warnings are the release build's: with a profile gcc follows
+# paths that luaL_error ends, which it does not know.
+MODE_pgo := $(if $(filter generate,$(PGO)),-fprofile-generate -fprofile-update=prefer-atomic,-flto=auto -fprofile-use \
+  -fprofile-partial-training -w)
 MODE := $(MODE_$(VARIANT))
 
 LLHTTP_FLAGS := $(if $(LLHTTP_C),-isystem $(LLHTTP_SHARE)/include/llhttp -DLLHTTP_STRICT_MODE=1, \
@@ -209,6 +216,9 @@ setup-lint:
 
 setup-fuzz:
 	$(call install,$(FUZZ_PACKAGES))
+
+setup-instr: setup
+	$(call install,$(INSTR_PACKAGES))
 
 setup-docs: setup
 	$(call install,$(DOCS_PACKAGES))
@@ -347,6 +357,41 @@ bench-quick: ROUNDS := $(or $(ROUNDS),1)
 bench-quick: DURATION := $(or $(DURATION),1)
 bench-quick: bench
 
+# --- Instructions a request ------------------------------------------------------------------------------------------
+
+# Counted by callgrind, beside those of bench/instr.tsv: printed, or an error where one of them has grown by 3 %, or stored.
+# Only what is made of the same versions is compared strictly. bench/README.md tells more.
+LLHTTP_VERSION = $(or $(call pkg,--modversion $(LLHTTP_PC)),$(shell sed -n 's/^\#define LLHTTP_VERSION_[A-Z]* //p' \
+  $(LLHTTP_SHARE)/include/llhttp/llhttp.h | paste -sd.))
+INSTR_VERSIONS = machine=$(shell uname -m) build=$(VARIANT)$(if $(LTO),-lto) \
+  cc=$(shell $(CC) -dumpfullversion -dumpversion) libc=$(lastword $(shell getconf GNU_LIBC_VERSION)) \
+  lua=$(call pkg,--modversion $(LUA_PC)) libuv=$(UV_VERSION) llhttp=$(LLHTTP_VERSION) openssl=$(SSL_VERSION) \
+  zlib=$(Z_VERSION) $(shell valgrind --version)
+
+.PHONY: setup-instr bench-instr bench-instr-check bench-instr-store bench-instr-profile
+bench-instr bench-instr-check bench-instr-store bench-instr-profile: setup setup-instr
+	@$(MAKE) --no-print-directory count-$(or $(@:bench-instr%=%),-show) WORK="$(WORK)"
+
+count--%: $(BIN) build/instr/callgrind.so
+	@INSTR_PROGRAM=./$(BIN) INSTR_JOBS=$$(nproc) INSTR_VERSIONS="$(strip $(INSTR_VERSIONS))" \
+	  ./$(BIN) bench/instr.lua $* $(WORK)
+
+build/instr/callgrind.so: bench/instr/callgrind.c Makefile
+	@mkdir -p $(@D) && echo "module $@"
+	$(Q)$(CC) $(call pkg,--cflags $(LUA_PC)) -std=c11 -O2 -g $(WARNINGS) -fPIC -fvisibility=hidden -shared -o $@ $<
+
+# --- Profile-guided ---------------------------------------------------------------------------------------------------
+
+# The same works train a program that counts which way it goes, and what it writes beside its objects guides a second build,
+# which is optimised at link time too.
+.PHONY: pgo
+pgo: setup
+	@rm -rf build/pgo && mkdir -p build/instr
+	@$(MAKE) --no-print-directory PGO=generate build/pgo/luaserve
+	@build/pgo/luaserve bench/instr/train.lua
+	@find build/pgo -name '*.o' -delete && rm build/pgo/luaserve
+	@$(MAKE) --no-print-directory PGO=use build/pgo/luaserve
+
 # --- Tools -----------------------------------------------------------------------------------------------------------
 
 C_FILES := $(sort $(wildcard include/*.h examples/*/*.c src/*.[ch] src/*/*.[ch] src/*/*/*.[ch] spec/c/*.[ch] \
@@ -398,7 +443,7 @@ $(BUILD)/completion/luaserve $(BUILD)/completion/_luaserve: $(BIN)
 	$(Q)./$(BIN) completion $(if $(filter _%,$(@F)),zsh,bash) > $@
 
 clean:
-	rm -rf build/release build/asan build/tsan luaserve compile_commands.json
+	rm -rf build/release build/asan build/tsan build/pgo luaserve compile_commands.json
 
 distclean: clean
 	rm -rf build
@@ -414,6 +459,8 @@ help:
 	@echo 'make lint, make format  check everything, format the C files'
 	@echo 'make fuzz               SECONDS=60 for each target of fuzz/, with clang'
 	@echo 'make bench, bench-quick  measure beside Node, Bun, Deno, nginx and others: bench/README.md'
+	@echo 'make bench-instr        instructions a request of some works, beside those stored; -check, -store, -profile WORK=...'
+	@echo 'make pgo                a faster build/pgo/luaserve: gcc learns from a load; `make PGO=use install` installs it'
 	@echo 'make install            with man page and completion; PREFIX=/usr/local DESTDIR='
 	@echo 'make compile_commands.json  for clangd'
 	@echo 'make clean, distclean   remove what was built; also the unpacked llhttp'
