@@ -352,6 +352,9 @@ end
 --- The files of a folder, below a prefix. options: those of middleware.static.
 --   app:static("/assets", "public", { max_age = 3600 })
 function Group:static(prefix, folder, given)
+  if type(folder) ~= "string" then
+    mistake("app:static: the folder is missing: app:static(\"/assets\", \"public\")")
+  end
   local all = { param = "path", root = folder }
   for name, value in pairs(given or none) do all[name] = value end
   local ok, static = pcall(require "luaserve.middleware.static", all)
@@ -495,6 +498,7 @@ local new_options = { "ignore_case", "server", "strict_slashes" }
 -- @param given strict_slashes: "/a/" is another path than "/a"; ignore_case: of the literal segments; server: options
 -- of http.create_server, for the server that it gets where those do not say otherwise
 function app_module.new(given)
+  if given == app_module then mistake("App.new is called with a dot: App.new()") end
   options.check(given, "app.new", new_options)
   given = given or none
   check_server_options(given.server)
@@ -594,4 +598,40 @@ App.__gc = close_server -- sockets have a finalizer of their own
 
 for name, method in pairs(Group) do App[name] = App[name] or method end
 
-return app_module
+-- ---- names that are not there, and dots for colons ----
+
+local meant = {
+  all = "app:all", any = "app:all", del = "app:delete", error = "app:on_error", handle = "app:all",
+  listen = "return the app from the script, or http.create_server(app):listen(8080)",
+  middleware = "app:use", router = "app:group", serve = "app:static, for files",
+}
+meant.run, meant.start = meant.listen, meant.listen
+
+--- Names that begin with _ are an app's own.
+local function raise_unknown(_, name)
+  if type(name) ~= "string" or name:byte() == 95 then return nil end
+  mistake("an app has no '%s'%s", name, meant[name] and ": " .. meant[name] or "")
+end
+
+--- The methods, each of which looks first whether it was called with a colon.
+local function guard(class, other)
+  for name, method in pairs(class) do
+    if type(method) == "function" and name:byte() ~= 95 then
+      class[name] = function(self, ...)
+        local metatable = getmetatable(self)
+        if metatable ~= class and metatable ~= other then
+          mistake("'%s' is a method: app:%s(...), with a colon, not app.%s(...)", name, name, name)
+        end
+        return method(self, ...)
+      end
+    end
+  end
+  setmetatable(class, { __index = raise_unknown })
+end
+
+guard(App, Group)
+guard(Group, App)
+
+return setmetatable(app_module, {
+  __call = function() mistake("an app is made with App.new()") end,
+})

@@ -24,6 +24,8 @@ static void take_status(lua_State *L, struct ls_call *call, const char *name) {
     lua_settop(L, 2);
     return;
   }
+  if (count == 2 && !lua_isinteger(L, 2) && lua_isinteger(L, 3))
+    luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
   if (count > 2 || !lua_isinteger(L, 2))
     luaL_error(L,
                "res:%s takes a body, or a status (an integer) and a body, not (%s, %s%s): did a call that returns "
@@ -176,6 +178,8 @@ int ls_http_l_problem(lua_State *L) {
 static int take_redirection(lua_State *L, const char *name) {
   if (lua_type(L, 2) != LUA_TNUMBER && lua_type(L, 3) != LUA_TNUMBER)
     return 302;
+  if (lua_type(L, 2) == LUA_TSTRING && lua_isinteger(L, 3))
+    return luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
   if (!lua_isinteger(L, 2))
     return luaL_error(L, "res:%s takes a URL, or a status (an integer) and a URL", name);
   int status = ls_http_check_status(L, 2, 300);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "bind/http/events.h"
+#include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
 #include "script/alloc.h"
@@ -156,11 +157,15 @@ static void answer_error(struct ls_call *call) {
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
-  char text[2 * LUA_IDSIZE + 96];
-  bool begun = ls_response_is_begun(call->request);
-  snprintf(text, sizeof text, "the handler (%s) ended without %s",
-           call->route != NULL ? call->route->where : call->server->where,
-           begun ? "finishing the answer it began: res:finish" : "answering");
+  char text[2 * LUA_IDSIZE + 160];
+  const char *where = call->route != NULL ? call->route->where : call->server->where;
+  if (ls_response_is_begun(call->request))
+    snprintf(text, sizeof text, "the handler (%s) ended without finishing the answer it began: res:finish", where);
+  else if (call->returned != NULL)
+    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where, call->returned,
+             strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
+  else
+    snprintf(text, sizeof text, "the handler (%s) ended without answering", where);
   log_call(call, level_of(call), text);
   answer_error(call);
 }
@@ -195,9 +200,18 @@ static void on_scope_empty(struct ls_scope *scope) {
   ls_call_settle(ls_container_of(scope, struct ls_call, scope));
 }
 
+/* text: of an error, whose first line gets the hint, unless that is NULL. */
+static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
+  char what[512];
+  int line = (int)strcspn(text, "\n");
+  ls_call_describe(call, what, sizeof what);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s", what, line, text, hint != NULL ? ": " : "",
+               hint != NULL ? hint : "", text + line);
+}
+
 static void on_scope_error(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_call(call, level_of(call), text);
+  log_with_hint(call, level_of(call), text, ls_http_hint_for_text(text));
   if (!call->gone && !is_finished(call))
     answer_error(call);
 }
@@ -210,15 +224,22 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
     snprintf(text, size, "a request that has ended");
 }
 
+/* What there is to say of the error at index, or NULL. Nothing here may raise. */
+static const char *push_hint(lua_State *L, int index) {
+  lua_pushcfunction(L, ls_http_l_hint);
+  lua_pushvalue(L, index < 0 ? index - 1 : index);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1) : NULL;
+}
+
 /* task: whose error it is. */
 static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
   enum ls_log_level level = level_of(call);
-  const char *text = "not enough memory";
-  if (L != NULL)
-    text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  char what[512];
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
+  if (L == NULL) {
+    log_with_hint(call, level, "not enough memory", NULL);
+    return;
+  }
+  const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
+  log_with_hint(call, level, text, push_hint(L, -2));
 }
 
 void ls_call_fail(struct ls_call *call, lua_State *L) {
@@ -308,6 +329,15 @@ static void seal(lua_State *L, struct ls_runtime *rt) {
   ls_memory_begin(rt, rt->running);
 }
 
+/* What a handler returns counts for nothing, but says what it has probably meant. */
+static int k_returned(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct ls_call *call = (struct ls_call *)context;
+  if (!lua_isnil(L, -1))
+    call->returned = luaL_typename(L, -1);
+  return 0;
+}
+
 static int l_dispatch(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   struct ls_http_module *module = call->module;
@@ -316,8 +346,8 @@ static int l_dispatch(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
   ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 3);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
-  lua_callk(L, 2, 0, 0, ls_task_return_nothing);
-  return 0;
+  lua_callk(L, 2, 1, (lua_KContext)call, k_returned);
+  return k_returned(L, LUA_OK, (lua_KContext)call);
 }
 
 static void run_abandoned(struct ls_ready *ready) {
@@ -403,6 +433,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
     ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
+  call->returned = NULL;
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);

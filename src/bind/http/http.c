@@ -512,9 +512,9 @@ int luaopen_luaserve_http(lua_State *L) {
   return 1;
 }
 
-/* require "luaserve.core.request": for methods of req that are written in Lua. */
+/* require "luaserve.core.request": for methods of req and res that are written in Lua. */
 int luaopen_luaserve_core_request(lua_State *L) {
-  static const luaL_Reg functions[] = {{"reject", ls_http_l_reject}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"check_self", ls_http_l_check_self}, {"reject", ls_http_l_reject}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -124,6 +124,7 @@ struct ls_call {
   struct ls_trace *trace;       /* memory for one, which scope has where requests are traced; NULL: none was */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
+  const char *returned;         /* the type of what the handler has returned; NULL: nothing */
   uint64_t timeout;             /* ms, of timer; 0: none */
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
@@ -267,6 +268,7 @@ int ls_http_l_body(lua_State *L);
 int ls_http_l_json(lua_State *L);
 int ls_http_l_form(lua_State *L);
 int ls_http_l_chunks(lua_State *L);
+int ls_http_l_check_self(lua_State *L);
 int ls_http_l_reject(lua_State *L);
 
 /* Methods of req and res that stand in hooks.c. */

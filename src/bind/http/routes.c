@@ -164,12 +164,12 @@ static int l_keep_traceback(lua_State *L) {
 
 enum { UP_ROUTES = 1, UP_TABLE, UP_UNMATCHED, UP_LINK, UP_FAIL };
 
-/* Stack: req, res, the route, the message handler; above them the error, if there is one. */
+/* Stack: req, res, the route, the message handler; above them what the chain has returned, or its error. */
 static int k_serve(lua_State *L, int status, lua_KContext seq) {
   if (ls_task_cancel_seq(L) != (unsigned)seq)
     return ls_task_raise_cancel(L);
   if (status == LUA_OK || status == LUA_YIELD)
-    return 0;
+    return 1;
   if (status == LUA_ERRMEM) /* there is none for on_error; lua_error knows this message, and raises it as what it is */
     return lua_error(L);
   int err = lua_gettop(L);
@@ -207,7 +207,7 @@ static int l_serve(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   lua_KContext seq = (lua_KContext)ls_task_cancel_seq(L);
-  return k_serve(L, lua_pcallk(L, 2, 0, 4, seq, k_serve), seq);
+  return k_serve(L, lua_pcallk(L, 2, 1, 4, seq, k_serve), seq);
 }
 
 /* routes:handler(unmatched, link, fail) -> serve(req, res)

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Methods of requests that read cookies.
 
+local check_self = require "luaserve.core.request".check_self
 local cookie = require "luaserve.cookie"
 
 local methods = {}
@@ -8,11 +9,13 @@ local methods = {}
 --- The value of a cookie, or nil. Clients can send anything here.
 -- @usage local theme = req:cookie("theme") or "light"
 function methods.cookie(req, name)
+  check_self(req, "req:cookie")
   return cookie._find(req.headers.cookie, name)
 end
 
 --- All cookies: { name = value }.
 function methods.cookies(req)
+  check_self(req, "req:cookies")
   return cookie.parse(req.headers.cookie)
 end
 
@@ -21,6 +24,7 @@ end
 -- @param secrets a string of at least 16 bytes, or a list of such, the newest first
 -- @usage local user = req:signed_cookie("user", secret)
 function methods.signed_cookie(req, name, secrets)
+  check_self(req, "req:signed_cookie")
   local value = cookie._find(req.headers.cookie, name)
   if value == nil then return nil end
   return cookie.unsign(value, secrets, name)

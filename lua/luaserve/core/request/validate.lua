@@ -3,6 +3,7 @@
 
 local http_error = require "luaserve.http_error"
 local printable = require "luaserve.core.text".printable
+local check_self = require "luaserve.core.request".check_self
 local reject = require "luaserve.core.request".reject
 local url = require "luaserve.url"
 local validate = require "luaserve.validate"
@@ -90,6 +91,7 @@ end
 -- HEAD and DELETE, else the body by its content type. All but JSON is text, which becomes what is wanted
 -- @usage local note = req:validate(schema)
 function methods.validate(req, schema, from)
+  check_self(req, "req:validate")
   if not validate.is(schema) then error("req:validate: a schema of luaserve.validate is needed", 2) end
   from = from or source_of(req)
   local read = sources[from]

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Methods of responses that set cookies.
 
+local check_self = require "luaserve.core.request".check_self
 local cookie = require "luaserve.cookie"
 
 local methods = {}
@@ -9,6 +10,7 @@ local methods = {}
 -- for req:signed_cookie. Gives res.
 -- @usage res:set_cookie("user", 7, { secret = secret, max_age = 86400 })
 function methods.set_cookie(res, name, value, attributes)
+  check_self(res, "res:set_cookie")
   if attributes and attributes.secret then
     local copy = {}
     for key, attribute in pairs(attributes) do copy[key] = attribute end
@@ -24,6 +26,7 @@ end
 -- Gives res.
 -- @usage res:clear_cookie("user")
 function methods.clear_cookie(res, name, attributes)
+  check_self(res, "res:clear_cookie")
   local copy = { max_age = 0, expires = 0 }
   for key, attribute in pairs(attributes or {}) do
     if key ~= "max_age" and key ~= "expires" and key ~= "secret" then copy[key] = attribute end
