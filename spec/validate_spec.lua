@@ -358,7 +358,7 @@ describe("req:validate", function()
 
   it("is answered by what is wrong", function()
     assert.equal(400, (post("application/json", "{")))
-    assert.matches("EJSON: .* at line 1, column 2", select(3, post("application/json", "{")).message)
+    assert.matches("^the body is no JSON: .* at line 1, column 2", select(3, post("application/json", "{")).message)
     assert.equal(415, (post("text/plain", "{}")))
     assert.equal(415, (post("text/plain", "name=x", "form")))
     assert.equal(413, (post("application/json", (" "):rep(1 << 20) .. "{}")))

@@ -7,8 +7,8 @@
 -- outermost. A mounted app hands each of its routes on to the apps that it is mounted in.
 -- @module luaserve.app
 
-local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
+local failures = require "luaserve.core.failure"
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
 local router = require "luaserve.router"
@@ -472,18 +472,13 @@ end
 
 --- Answers for what a chain has raised. An error that is no answer is logged, whoever answers.
 local function answer_failure(route, failure, req, res)
-  local err, is_answer = failure, http_error.is(failure)
-  if not is_answer then
-    local status = core.status_of(req, failure)
-    if status ~= 500 then err = http_error.new(status) end
-  end
+  local is_answer, answer = http_error.is(failure), failures.answer_of(req, failure)
+  local is_bug = answer ~= failure and answer.status == 500
   core.fail(req, failure, not is_answer or (res.headers_sent and not res.finished))
   if res.headers_sent then return end
-  begin_again(res, http_error.is(err) and err.headers)
-  call_error_handlers(route, err, req, res)
-  if not res.headers_sent then
-    http_error.answer(http_error.is(err) and err or http_error.new(500), req, res)
-  end
+  failures.begin_again(res, answer.headers)
+  call_error_handlers(route, is_bug and failure or answer, req, res)
+  if not res.headers_sent then http_error.answer(answer, req, res) end
 end
 
 -- ---- apps ----

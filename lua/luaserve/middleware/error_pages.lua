@@ -2,8 +2,8 @@
 --- What a client sees of an error. In production: that there was one, and the name of the request to ask about it. In
 -- development: where, with the lines around it, the traceback, the request. The error itself goes on, to the log.
 
-local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
+local failures = require "luaserve.core.failure"
 local html = require "luaserve.core.html"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
@@ -131,12 +131,9 @@ end
 --- What may be told: of an http error what it says, of others no more than the status.
 local function problem_of(failure, req)
   local problem = { request_id = req.locals.request_id }
-  if http_error.is(failure) then
-    for name, value in pairs(failure.fields or {}) do problem[name] = value end
-    problem.status, problem.detail = failure.status, failure.message
-  else
-    problem.status = core.status_of(req, failure)
-  end
+  local answer = failures.answer_of(req, failure)
+  for name, value in pairs(answer.fields or {}) do problem[name] = value end
+  problem.status, problem.detail = answer.status, answer.message
   local reason = core.reason(problem.status)
   problem.title = reason ~= "" and reason or nil
   return problem
@@ -157,7 +154,7 @@ return function(options)
   local function answer(req, res, failure, traceback)
     local problem = problem_of(failure, req)
     local shown = traceback and problem.status >= 500
-    begin_again(res, http_error.is(failure) and failure.headers)
+    failures.begin_again(res, http_error.is(failure) and failure.headers)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then

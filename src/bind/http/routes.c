@@ -283,13 +283,17 @@ static int l_limit_body(lua_State *L) {
   return 1;
 }
 
-/* status_of(req, err) -> the status that an error of the handler is answered with: 500, or 400, 408, 413 where the body of
- * the request has failed before */
+/* status_of(req, err) -> status, text: with which an error of the handler is answered: 500, or 400, 408, 413 where the body of
+ * the request has failed before; text: the message with which a method of req refused the body, or nil */
 static int l_status_of(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   lua_settop(L, 2);
   lua_pushinteger(L, ls_call_status_of_error(call, L));
-  return 1;
+  if (!call->rejected || lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref) != LUA_TSTRING) {
+    lua_settop(L, 3);
+    lua_pushnil(L);
+  }
+  return 2;
 }
 
 /* fail(req, err, is_logged): the handler has raised err, and somebody answers for it */

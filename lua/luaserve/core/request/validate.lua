@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- What a request brings, checked against a schema.
 
+local failures = require "luaserve.core.failure"
 local http_error = require "luaserve.http_error"
-local printable = require "luaserve.core.text".printable
 local check_self = require "luaserve.core.request".check_self
 local reject = require "luaserve.core.request".reject
 local url = require "luaserve.url"
@@ -25,7 +25,7 @@ end
 local function expect(req, value, message, code)
   if value ~= nil then return value end
   if not statuses[code] then error(message, 0) end
-  return raise(req, statuses[code], printable(message))
+  return raise(req, statuses[code], failures.sentence(statuses[code], message))
 end
 
 --- Adds a value of the name: to a list of all where the schema wants an array, else only the first one.
