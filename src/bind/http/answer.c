@@ -99,11 +99,29 @@ int ls_http_l_html(lua_State *L) {
 
 /* ---- JSON ---- */
 
-/* Encodes the value at the top, for the method of this name; raises what cannot be. The text is at the top then. */
-static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
+/* encode(value [, options]), from below the top. As lua_pcall. */
+static int call_encode(lua_State *L, struct ls_call *call, int value, bool replace_invalid) {
   ls_http_push_json(L, call->module, true);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+  lua_pushvalue(L, value);
+  if (replace_invalid) {
+    lua_createtable(L, 0, 1);
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "replace_invalid");
+  }
+  return lua_pcall(L, replace_invalid ? 2 : 1, 1, 0);
+}
+
+/* Encodes the value at the top, for the method of this name; raises what cannot be. The text is at the top then. Bytes that
+ * are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the second try. */
+static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
+  int value = lua_gettop(L);
+  bool done = call_encode(L, call, value, false) == LUA_OK;
+  if (!done) {
+    lua_settop(L, value);
+    done = call_encode(L, call, value, true) == LUA_OK;
+  }
+  lua_replace(L, value);
+  if (done)
     return;
   if (lua_isstring(L, -1))
     luaL_error(L, "res:%s: %s", name, lua_tostring(L, -1));
@@ -111,7 +129,8 @@ static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
 }
 
 /* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
- * The whole answer, encoded by json.encode. Raises what cannot be encoded; and as send.
+ * The whole answer, encoded by json.encode, but that bytes which are no UTF-8 become U+FFFD. Raises what cannot be encoded; and
+ * as send.
  *   res:json(201, { id = 7 }) */
 int ls_http_l_json_answer(lua_State *L) {
   struct ls_call *call = check(L);
