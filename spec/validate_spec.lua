@@ -356,6 +356,21 @@ describe("req:validate", function()
     assert.equal('{"id":7}', client.request(address, {}).body)
   end)
 
+  it("takes no object of JSON for an empty array", function()
+    local list = validate.array(validate.integer())
+    assert.same({}, list {})
+    assert.same({}, list(json.decode "[]", { from_json = true }))
+    local value, errors = list(json.decode "{}", { from_json = true })
+    assert.same({ nil, "must be an array, not an object" }, { value, errors[1].detail })
+    assert.is_nil((list(json.object())))
+    local app <close> = require "luaserve.app".new()
+    app:post("/", function(req, res) res:json(req:validate(list)) end)
+    local function post_json(body)
+      return app:request({ method = "POST", body = body, headers = { ["content-type"] = "application/json" } }).status
+    end
+    assert.same({ 200, 400, 200 }, { post_json "[]", post_json "{}", post_json "[1]" })
+  end)
+
   it("is answered by what is wrong", function()
     assert.equal(400, (post("application/json", "{")))
     assert.matches("^the body is no JSON: .* at line 1, column 2", select(3, post("application/json", "{")).message)

@@ -17,6 +17,12 @@ int ls_http_answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
   return ls_http_finish(L, call, ls_response_send(call->request, body));
 }
 
+/* Whether there is a status at index 3, behind what should follow it. */
+static bool is_status_last(lua_State *L) {
+  lua_Integer last = lua_isinteger(L, 3) ? lua_tointeger(L, 3) : 0;
+  return !lua_isinteger(L, 2) && last >= 100 && last <= 599;
+}
+
 /* (body) or (status, body): takes the status and leaves the body at index 2. */
 static void take_status(lua_State *L, struct ls_call *call, const char *name) {
   int count = lua_gettop(L) - 1;
@@ -24,7 +30,7 @@ static void take_status(lua_State *L, struct ls_call *call, const char *name) {
     lua_settop(L, 2);
     return;
   }
-  if (count == 2 && !lua_isinteger(L, 2) && lua_isinteger(L, 3))
+  if (count == 2 && is_status_last(L))
     luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
   if (count > 2 || !lua_isinteger(L, 2))
     luaL_error(L,
@@ -197,7 +203,7 @@ int ls_http_l_problem(lua_State *L) {
 static int take_redirection(lua_State *L, const char *name) {
   if (lua_type(L, 2) != LUA_TNUMBER && lua_type(L, 3) != LUA_TNUMBER)
     return 302;
-  if (lua_type(L, 2) == LUA_TSTRING && lua_isinteger(L, 3))
+  if (lua_type(L, 2) == LUA_TSTRING && is_status_last(L))
     return luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
   if (!lua_isinteger(L, 2))
     return luaL_error(L, "res:%s takes a URL, or a status (an integer) and a URL", name);

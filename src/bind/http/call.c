@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "bind/http/events.h"
 #include "bind/http/hints.h"
@@ -28,12 +29,6 @@ void ls_call_describe(const struct ls_call *call, char *text, size_t size) {
   const char *query = memchr(url.ptr, '?', url.len); /* may hold secrets */
   int len = (int)(query != NULL ? (size_t)(query - url.ptr) : url.len);
   snprintf(text, size, "%.*s %.*s", (int)method.len, method.ptr, len, url.ptr);
-}
-
-static void log_call(const struct ls_call *call, enum ls_log_level level, const char *text) {
-  char what[512];
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
 }
 
 /* ---- the end ---- */
@@ -149,6 +144,31 @@ static enum ls_log_level level_of(const struct ls_call *call) {
   return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
 }
 
+#define FAULT_LINES 10 /* in so long, of each kind */
+#define FAULT_PERIOD_NS UINT64_C(60000000000)
+
+/* Whether a line about what the client did may be written: it can send rubbish as often as it likes. more: behind the line. */
+static bool may_blame_client(struct ls_call *call, char *more, size_t size) {
+  int fault = status_of_fault(call);
+  struct ls_log_limit *limit = &call->module->faults[fault == 0 ? 0 : fault - 399];
+  return ls_log_limit_take(limit, FAULT_LINES, FAULT_PERIOD_NS, ls_clock_ns(), more, size);
+}
+
+/* text: its first line gets the hint, unless that is NULL. */
+static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
+  char what[512], more[48] = "";
+  int line = (int)strcspn(text, "\n");
+  if (level == LS_LOG_INFO && !may_blame_client(call, more, sizeof more))
+    return;
+  ls_call_describe(call, what, sizeof what);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s%s", what, line, text, hint != NULL ? ": " : "",
+               hint != NULL ? hint : "", more, text + line);
+}
+
+static void log_call(struct ls_call *call, enum ls_log_level level, const char *text) {
+  log_with_hint(call, level, text, NULL);
+}
+
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
   int fault = status_of_fault(call);
@@ -198,15 +218,6 @@ static void cancel(struct ls_call *call) {
 
 static void on_scope_empty(struct ls_scope *scope) {
   ls_call_settle(ls_container_of(scope, struct ls_call, scope));
-}
-
-/* text: of an error, whose first line gets the hint, unless that is NULL. */
-static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
-  char what[512];
-  int line = (int)strcspn(text, "\n");
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s", what, line, text, hint != NULL ? ": " : "",
-               hint != NULL ? hint : "", text + line);
 }
 
 static void on_scope_error(struct ls_scope *scope, const char *text) {

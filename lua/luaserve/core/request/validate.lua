@@ -98,7 +98,7 @@ function methods.validate(req, schema, from)
   if not read then
     error(("req:validate: from is json, form, multipart, query or params, not %s"):format(tostring(from)), 2)
   end
-  local value, errors = schema(read(req, schema), { coerce = from ~= "json" })
+  local value, errors = schema(read(req, schema), { coerce = from ~= "json", from_json = from == "json" })
   if errors then raise(req, 400, "the request is not valid", { errors = errors }) end
   return value
 end

@@ -6,7 +6,7 @@ local cookie = require "luaserve.cookie"
 
 local methods = {}
 
---- Sets a cookie beside others; attributes are those of cookie.build, and secret: signs the value (see cookie.sign),
+--- Sets a cookie beside others, whose value may have any bytes: what cookies cannot have is percent-encoded. attributes are those of cookie.build, and secret: signs the value (see cookie.sign),
 -- for req:signed_cookie. Gives res.
 -- @usage res:set_cookie("user", 7, { secret = secret, max_age = 86400 })
 function methods.set_cookie(res, name, value, attributes)
@@ -18,6 +18,7 @@ function methods.set_cookie(res, name, value, attributes)
     if value ~= nil then value = cookie.sign(value, attributes.secret, name) end -- nil is refused below, by its name
     attributes = copy
   end
+  if type(value) == "string" then value = cookie._encode(value) end
   local text = cookie._build(name, value, attributes, 2)
   return res:add("set-cookie", text)
 end
