@@ -283,17 +283,18 @@ end)
 describe("a cookie of any bytes", function()
   it("comes back as it was set", function()
     local app <close> = require "luaserve.app".new()
-    local secret = ("s"):rep(16)
     local all = {}
     for i = 0, 255 do all[i + 1] = string.char(i) end
-    local values = { "two words", 'a"b', "a,b;c\\d", "100%", "%41", "é", '{"a":[1, 2]}', "a\r\nb: c", "", table.concat(all) }
+    local values = { "two words", 'a"b', "a,b;c\\d", "100%", "%41", "é", '{"a":[1, 2]}', "a\r\nb: c", "",
+      table.concat(all) }
     app:get("/set/:n", function(req, res)
       local value = values[tonumber(req.params.n)]
       res:set_cookie("plain", value):set_cookie("signed", value, { secret = secret }):send "set"
     end)
     app:get("/read/:n", function(req, res)
       local value = values[tonumber(req.params.n)]
-      res:json { req:cookie "plain" == value, req:cookies().plain == value, req:signed_cookie("signed", secret) == value }
+      res:json { req:cookie "plain" == value, req:cookies().plain == value,
+        req:signed_cookie("signed", secret) == value }
     end)
     for n in ipairs(values) do
       local pairs_of = {}

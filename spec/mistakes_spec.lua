@@ -42,9 +42,8 @@ describe("an app", function()
 
   it("has methods, which are called with a colon", function()
     for _, name in ipairs { "get", "use", "group", "mount", "static", "on_error", "not_found", "url_for", "request" } do
-      assert_raises(("'%s' is a method: app:%s(...), with a colon, not app.%s(...)"):format(name, name, name), function()
-        app[name]("/x", print)
-      end)
+      local text = ("'%s' is a method: app:%s(...), with a colon, not app.%s(...)"):format(name, name, name)
+      assert_raises(text, function() app[name]("/x", print) end)
     end
   end)
 
@@ -64,7 +63,8 @@ describe("an app", function()
       ["/u/([0-9]+)"] = "'([0-9]+)' is spelt :name([...]+) here",
       ["/u/:id(\\d+)"] = "the constraint of :id is a Lua pattern, which says %d for \\d",
     } do
-      assert_raises(("app:get: '%s' is no pattern: %s"):format(pattern, problem), function() app:get(pattern, print) end)
+      local text = ("app:get: '%s' is no pattern: %s"):format(pattern, problem)
+      assert_raises(text, function() app:get(pattern, print) end)
     end
   end)
 
@@ -83,7 +83,7 @@ describe("an app", function()
     assert_raises("middleware.static: " .. text, function() middleware.static { root = "/nowhere/at/all" } end)
     assert_raises("middleware.static: the folder cannot be opened: Makefile: Not a directory",
       function() middleware.static { root = "Makefile" } end)
-    assert_raises("app:static: the folder is missing: app:static(\"/assets\", \"public\")",
+    assert_raises("app:static: the folder is missing: app:static('/assets', 'public')",
       function() app:static("public") end)
   end)
 end)

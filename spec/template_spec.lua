@@ -292,7 +292,8 @@ describe("views", function()
     local views = views_of { ["a.html"] = "\n{% include 'b.html' %}", ["b.html"] = "\n\n{{ nothing }}",
       ["c.html"] = "\n{% include 'd.html' %}", ["e.html"] = "{% layout 'c.html' %}",
       ["f.html"] = "{% include '../f' %}" }
-    assert.equal(root .. "/b.html:3: no value 'nothing' was given to the template (values.nothing, where it may be absent)",
+    assert.equal(root .. "/b.html:3: no value 'nothing' was given to the template (values.nothing, " ..
+      "where it may be absent)",
       failure_of(views, "a.html"))
     local missing = ("%s/c.html:2: no template: ENOENT: no such file or directory: open '%s/d.html'"):format(root, root)
     assert.equal(missing, failure_of(views, "c.html"))

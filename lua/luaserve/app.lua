@@ -9,6 +9,7 @@
 
 local core = require "luaserve.core.routes"
 local failures = require "luaserve.core.failure"
+local guard = require "luaserve.core.methods".guard
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
 local router = require "luaserve.router"
@@ -25,7 +26,7 @@ App.__name = "luaserve.app"
 
 -- ---- whose mistake it is ----
 
-local own = debug.getinfo(1, "S").source
+local own = { [debug.getinfo(1, "S").source] = true, [debug.getinfo(guard, "S").source] = true }
 
 --- The level, for the function that calls this, of the one that called into this file.
 local function caller_level()
@@ -33,7 +34,7 @@ local function caller_level()
   while true do
     local info = debug.getinfo(level, "S")
     if not info then return 2 end
-    if info.what ~= "C" and info.source ~= own then return level - 1 end
+    if info.what ~= "C" and not own[info.source] then return level - 1 end
     level = level + 1
   end
 end
@@ -352,9 +353,7 @@ end
 --- The files of a folder, below a prefix. options: those of middleware.static.
 --   app:static("/assets", "public", { max_age = 3600 })
 function Group:static(prefix, folder, given)
-  if type(folder) ~= "string" then
-    mistake("app:static: the folder is missing: app:static(\"/assets\", \"public\")")
-  end
+  if type(folder) ~= "string" then mistake("app:static: the folder is missing: app:static('/assets', 'public')") end
   local all = { param = "path", root = folder }
   for name, value in pairs(given or none) do all[name] = value end
   local ok, static = pcall(require "luaserve.middleware.static", all)
@@ -595,38 +594,11 @@ for name, method in pairs(Group) do App[name] = App[name] or method end
 
 -- ---- names that are not there, and dots for colons ----
 
-local meant = {
-  all = "app:all", any = "app:all", del = "app:delete", error = "app:on_error", handle = "app:all",
-  listen = "return the app from the script, or http.create_server(app):listen(8080)",
-  middleware = "app:use", router = "app:group", serve = "app:static, for files",
-}
-meant.run, meant.start = meant.listen, meant.listen
+local listening = "return the app from the script, or http.create_server(app):listen(8080)"
+local meant = { any = "app:all", del = "app:delete", error = "app:on_error", handle = "app:all", listen = listening,
+  middleware = "app:use", router = "app:group", run = listening, serve = "app:static, for files", start = listening }
 
---- Names that begin with _ are an app's own.
-local function raise_unknown(_, name)
-  if type(name) ~= "string" or name:byte() == 95 then return nil end
-  mistake("an app has no '%s'%s", name, meant[name] and ": " .. meant[name] or "")
-end
+guard(App, Group, "app", meant, mistake)
+guard(Group, App, "app", meant, mistake)
 
---- The methods, each of which looks first whether it was called with a colon.
-local function guard(class, other)
-  for name, method in pairs(class) do
-    if type(method) == "function" and name:byte() ~= 95 then
-      class[name] = function(self, ...)
-        local metatable = getmetatable(self)
-        if metatable ~= class and metatable ~= other then
-          mistake("'%s' is a method: app:%s(...), with a colon, not app.%s(...)", name, name, name)
-        end
-        return method(self, ...)
-      end
-    end
-  end
-  setmetatable(class, { __index = raise_unknown })
-end
-
-guard(App, Group)
-guard(Group, App)
-
-return setmetatable(app_module, {
-  __call = function() mistake("an app is made with App.new()") end,
-})
+return setmetatable(app_module, { __call = function() mistake("an app is made with App.new()") end })

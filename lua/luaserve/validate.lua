@@ -343,8 +343,8 @@ local call_options = { "coerce", "from_json" }
 
 --- schema(value [, options]) -> a copy of value as the schema says it, with defaults; or nil, errors: a list of
 -- { pointer = "/items/0/name" (RFC 6901), detail = "must be a string, not null" }.
--- coerce: strings become numbers and booleans where these are wanted, for what comes from forms and queries. from_json: only
--- what json.decode has marked is an array: an empty table was an object.
+-- coerce: strings become numbers and booleans where these are wanted, for what comes from forms and queries.
+-- from_json: only what json.decode has marked is an array: an empty table was an object.
 function Schema:__call(value, given)
   options.check(given, "schema", call_options)
   local state = { errors = {}, path = {}, depth = 0, coerce = given and given.coerce or false,

@@ -3,7 +3,8 @@
 
 #include <stdio.h>
 
-bool ls_log_limit_take(struct ls_log_limit *limit, unsigned max, uint64_t period_ns, uint64_t now, char *more, size_t size) {
+bool ls_log_limit_take(struct ls_log_limit *limit, unsigned max, uint64_t period_ns, uint64_t now, char *more,
+                       size_t size) {
   if (limit->since == 0 || now - limit->since >= period_ns) {
     limit->since = now;
     limit->written = 0;

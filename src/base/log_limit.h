@@ -15,6 +15,7 @@ struct ls_log_limit {
 };
 
 /* Whether a line may be written now, max in each period. Then more is what to put behind it: "", or " (and 7 before it)". */
-bool ls_log_limit_take(struct ls_log_limit *limit, unsigned max, uint64_t period_ns, uint64_t now, char *more, size_t size);
+bool ls_log_limit_take(struct ls_log_limit *limit, unsigned max, uint64_t period_ns, uint64_t now, char *more,
+                       size_t size);
 
 #endif

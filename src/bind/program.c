@@ -12,6 +12,7 @@
 #include "bind/process/process.h"
 #include "bind/shutdown.h"
 #include "loop/loop.h"
+#include "script/handle.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
@@ -79,15 +80,6 @@ static void load_chunk(lua_State *L, const struct run *run) {
   }
   if (status != LUA_OK)
     lua_error(L);
-}
-
-static bool is_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index))
-    return true;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    return false;
-  lua_pop(L, 1);
-  return true;
 }
 
 /* server:listen(place), the server at its index. False: it failed, and the process will end. */
@@ -162,7 +154,7 @@ static int serve(lua_State *L, const struct ls_program *program, int handler) {
 static int k_returned(lua_State *L, int status, lua_KContext context) {
   const struct run *run = (const struct run *)context;
   (void)status;
-  if (run->program->module == NULL && lua_gettop(L) >= 2 && is_callable(L, 2))
+  if (run->program->module == NULL && lua_gettop(L) >= 2 && ls_is_callable(L, 2))
     return serve(L, run->program, 2);
   return 0;
 }

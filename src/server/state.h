@@ -42,7 +42,7 @@ struct ls_server {
   struct ls_buf_pool bufs;
   struct ls_encode_pool encodes;
   struct ls_date_cache date;
-  uint64_t date_turn; /* loop->turn_since when the date was looked at; 0: outside of a turn's drains */
+  uint64_t date_turn;              /* loop->turn_since when the date was looked at; 0: outside of a turn's drains */
   struct ls_log_limit proxied_log; /* of connections that were closed for their PROXY header */
 
   struct ls_deadlines deadlines;

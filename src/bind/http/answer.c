@@ -204,7 +204,8 @@ static int take_redirection(lua_State *L, const char *name) {
   if (lua_type(L, 2) != LUA_TNUMBER && lua_type(L, 3) != LUA_TNUMBER)
     return 302;
   if (lua_type(L, 2) == LUA_TSTRING && is_status_last(L))
-    return luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
+    return luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name,
+                      (LUAI_UACINT)lua_tointeger(L, 3));
   if (!lua_isinteger(L, 2))
     return luaL_error(L, "res:%s takes a URL, or a status (an integer) and a URL", name);
   int status = ls_http_check_status(L, 2, 300);

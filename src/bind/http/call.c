@@ -182,8 +182,8 @@ static void answer_nobody_gave(struct ls_call *call) {
   if (ls_response_is_begun(call->request))
     snprintf(text, sizeof text, "the handler (%s) ended without finishing the answer it began: res:finish", where);
   else if (call->returned != NULL)
-    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where, call->returned,
-             strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
+    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where,
+             call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
   else
     snprintf(text, sizeof text, "the handler (%s) ended without answering", where);
   log_call(call, level_of(call), text);
@@ -235,13 +235,6 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
     snprintf(text, size, "a request that has ended");
 }
 
-/* What there is to say of the error at index, or NULL. Nothing here may raise. */
-static const char *push_hint(lua_State *L, int index) {
-  lua_pushcfunction(L, ls_http_l_hint);
-  lua_pushvalue(L, index < 0 ? index - 1 : index);
-  return lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1) : NULL;
-}
-
 /* task: whose error it is. */
 static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
   enum ls_log_level level = level_of(call);
@@ -250,7 +243,7 @@ static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) 
     return;
   }
   const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  log_with_hint(call, level, text, push_hint(L, -2));
+  log_with_hint(call, level, text, ls_http_push_hint(L, -2));
 }
 
 void ls_call_fail(struct ls_call *call, lua_State *L) {

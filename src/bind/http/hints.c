@@ -105,16 +105,23 @@ static const char *push_field(lua_State *L, int table, const char *name) {
   return lua_pushfstring(L, type == LUA_TSTRING ? " %s = '%s'," : " %s = %s,", name, text);
 }
 
-int ls_http_l_hint(lua_State *L) {
+static int l_hint(lua_State *L) {
   lua_settop(L, 1);
   if (lua_type(L, 1) == LUA_TNUMBER) {
     lua_pushliteral(L, "a number was raised: an error that is an answer is http_error.new(status, message)");
   } else if (lua_istable(L, 1) && !lua_getmetatable(L, 1)) {
     const char *status = push_field(L, 1, "status"), *message = push_field(L, 1, "message");
-    lua_pushfstring(L, "a table {%s%s ... } was raised: an error that is an answer is http_error.new(status, message)", status,
-                    message);
+    lua_pushfstring(L, "a table {%s%s ... } was raised: an error that is an answer is http_error.new(status, message)",
+                    status, message);
   } else {
     lua_pushstring(L, lua_type(L, 1) == LUA_TSTRING ? ls_http_hint_for_text(lua_tostring(L, 1)) : NULL);
   }
   return 1;
+}
+
+const char *ls_http_push_hint(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, l_hint);
+  lua_pushvalue(L, index);
+  return lua_pcall(L, 1, 1, 0) == LUA_OK ? lua_tostring(L, -1) : NULL;
 }

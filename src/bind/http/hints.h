@@ -13,7 +13,8 @@ const char *ls_http_hint_for_name(const char *type, const char *name);
  * NULL: nothing is known. */
 const char *ls_http_hint_for_text(const char *text);
 
-/* hint(err) -> string or nil, for what a handler has raised: a number, a table that has no text, or a string as above */
-int ls_http_l_hint(lua_State *L);
+/* For the value at index, which a handler has raised: a number, a table that has no text, or a string as above. Pushes one
+ * value, which keeps the text that is returned; NULL: nothing is known. Raises nothing. */
+const char *ls_http_push_hint(lua_State *L, int index);
 
 #endif

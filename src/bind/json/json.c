@@ -130,7 +130,8 @@ static void read_option(lua_State *L, struct ls_json_options *options, bool enco
   } else if (encode && strcmp(name, "replace_invalid") == 0) {
     options->replace_invalid = check_boolean(L, what, name);
   } else {
-    luaL_error(L, "%s: unknown option '%s' (known: max_depth%s)", what, name, encode ? ", indent, replace_invalid, sort_keys" : "");
+    luaL_error(L, "%s: unknown option '%s' (known: max_depth%s)", what, name,
+               encode ? ", indent, replace_invalid, sort_keys" : "");
   }
 }
 

@@ -6,8 +6,8 @@ local cookie = require "luaserve.cookie"
 
 local methods = {}
 
---- Sets a cookie beside others, whose value may have any bytes: what cookies cannot have is percent-encoded. attributes are those of cookie.build, and secret: signs the value (see cookie.sign),
--- for req:signed_cookie. Gives res.
+--- Sets a cookie beside others, whose value may have any bytes: what cookies cannot have is percent-encoded. attributes
+-- are those of cookie.build, and secret: signs the value (see cookie.sign), for req:signed_cookie. Gives res.
 -- @usage res:set_cookie("user", 7, { secret = secret, max_age = 86400 })
 function methods.set_cookie(res, name, value, attributes)
   check_self(res, "res:set_cookie")
