@@ -4,7 +4,7 @@
 
 local methods = {}
 
---- The methods, each of which looks first whether it was called with a colon. Names that begin with _ are the class's own.
+--- The methods look first whether they were called with a colon. Names that begin with _ are the class's own.
 -- @param class the metatable of its objects, and its __index
 -- @param other another class whose objects have these methods too
 -- @param what "app": "app:get(...)"
