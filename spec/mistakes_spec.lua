@@ -55,7 +55,6 @@ describe("an app", function()
       ["/u/<id>"] = "'<id>' is spelt :id here",
       ["/u/<int:id>"] = "'<int:id>' is spelt :id here",
       ["/u/[id]"] = "'[id]' is spelt :id here",
-      ["/u/$id"] = "'$id' is spelt :id here",
       ["/u/*"] = "'*' is spelt *name here",
       ["/u/(.*)"] = "'(.*)' is spelt :name, or *name for the rest here",
       ["/u/%d+"] = "'%d+' is spelt :name(%d+) here",
@@ -69,7 +68,7 @@ describe("an app", function()
   end)
 
   it("still has literals with such characters in them", function()
-    for _, text in ipairs { "100%", "a$b", "(x)", "{}", "a[1]", "$1" } do
+    for _, text in ipairs { "100%", "a$b", "(x)", "{}", "a[1]", "$metadata", "%discount" } do
       app:get("/" .. text, function(_, res) res:send("found") end)
     end
     assert.equal("found", app:request("/100%25").body)
