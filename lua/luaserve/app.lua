@@ -592,13 +592,9 @@ App.__gc = close_server -- sockets have a finalizer of their own
 
 for name, method in pairs(Group) do App[name] = App[name] or method end
 
--- ---- names that are not there, and dots for colons ----
-
+-- ---- names that are not there ----
 local listening = "return the app from the script, or http.create_server(app):listen(8080)"
-local meant = { any = "app:all", del = "app:delete", error = "app:on_error", handle = "app:all", listen = listening,
-  middleware = "app:use", router = "app:group", run = listening, serve = "app:static, for files", start = listening }
-
+local meant = { del = "app:delete", error = "app:on_error", listen = listening, run = listening, start = listening }
 guard(App, Group, "app", meant, mistake)
 guard(Group, App, "app", meant, mistake)
-
 return setmetatable(app_module, { __call = function() mistake("an app is made with App.new()") end })
