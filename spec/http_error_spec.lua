@@ -74,4 +74,30 @@ describe("an http error", function()
     local response = app:request("/")
     assert.same({ 402, "1", "Payment Required\n" }, { response.status, response.headers["x-mine"], response.body })
   end)
+
+  it("says of a body what is wrong with it, without codes, to clients and to error handlers", function()
+    local app, seen <close> = App.new(), App.new()
+    app:post("/json", function(req, res) res:json(assert(req:json())) end)
+    app:post("/form", function(req, res) res:json(assert(req:form())) end)
+    app:post("/small", function(req, res) res:send((assert(req:body(2)))) end)
+    app:post("/multipart", function(req) req:multipart_form() end)
+    seen:mount("/", app)
+    seen:on_error(function(err) seen.last = err end)
+    local accept = { accept = "application/json", ["content-type"] = "application/json" }
+    local function assert_says(path, body, kind, status, detail)
+      accept["content-type"] = kind
+      local response = assert(seen:request { method = "POST", path = path, body = body, headers = accept })
+      local problem = json.decode(response.body)
+      assert.same({ status, detail }, { response.status, problem.detail })
+      assert.same({ status, detail }, { seen.last.status, seen.last.message })
+      assert.is_true(http_error.is(seen.last))
+    end
+    assert_says("/json", "{", "application/json", 400,
+      "the body is no JSON: unexpected end, expected a string as key at line 1, column 2 (byte 2)")
+    assert_says("/json", "{}", "text/x\xff", 415, "the body is no JSON: its content-type is text/x?")
+    assert_says("/form", "a=b", "text/plain", 415, "the body is no form: its content-type is text/plain")
+    assert_says("/small", "123", "text/plain", 413, "the body is too large")
+    assert_says("/multipart", "--b", "multipart/form-data; boundary=b", 400,
+      "the body has no end: it was cut off, or the boundary is another one")
+  end)
 end)

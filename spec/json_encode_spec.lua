@@ -291,3 +291,26 @@ describe("json.encode", function()
     assert.error_matches(function() json.encode(1, { max_depth = 1001 }) end, "max_depth")
   end)
 end)
+
+describe("json.encode, told to replace what is no UTF-8,", function()
+  local function encode(value) return json.encode(value, { replace_invalid = true }) end
+
+  it("writes U+FFFD for each byte", function()
+    assert.equal('"a\u{FFFD}b"', encode("a\xffb"))
+    assert.equal('"\u{FFFD}\u{FFFD}"', encode("\xc0\x80"))
+    assert.equal('"\u{FFFD}"', encode("\xe2"))
+    assert.equal('{"\u{FFFD}":["\u{FFFD}"]}', encode { ["\xff"] = { "\xfe" } })
+    assert.equal('"' .. ("\u{FFFD}"):rep(5000) .. '"', encode(("\xff"):rep(5000)))
+  end)
+
+  it("leaves what is UTF-8 as it is", function()
+    assert.equal('"é\u{1F600}\\n"', encode("é\u{1F600}\n"))
+    assert.equal(json.encode(("é"):rep(1000)), encode(("é"):rep(1000)))
+  end)
+
+  it("still raises for what JSON cannot hold", function()
+    assert.error_matches(function() encode(print) end, "cannot encode a function")
+    assert.error_matches(function() json.encode("\xff", { replace_invalid = 1 }) end, "is a boolean")
+    assert.error_matches(function() json.encode("\xff") end, "not valid UTF%-8")
+  end)
+end)

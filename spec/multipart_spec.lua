@@ -280,7 +280,7 @@ describe("a multipart body is refused", function()
 
   it("in words that can be shown", function()
     local err = failure(body_of { file("\27[31m\xff", "x", "12345") }, FORM, { max_file = 1 })
-    assert.equal("multipart: the file '?[31m?' is larger than 1 bytes", err.message)
+    assert.equal("the file '?[31m?' is larger than 1 bytes", err.message)
     assert.is_true(#failure("", "\xff" .. ("x"):rep(1000)).message < 300)
   end)
 

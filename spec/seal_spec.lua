@@ -112,6 +112,7 @@ describe("reading a global that nobody has defined", function()
 
   it("is an error in the code of the app", function()
     assert_refused("res:send(undefinde)", "global 'undefinde' is not defined", "rawget")
+    assert_refused("res:send(await(1))", "global 'await' is not defined", "a call that waits just waits")
   end)
 
   it("is nil with rawget and before the first request", function()

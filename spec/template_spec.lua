@@ -93,8 +93,10 @@ describe("names in a template", function()
   end)
 
   it("that nobody gave are errors, read or written", function()
-    assert.equal("page.html:2: no value 'nme' was given to the template", failure("\n{{ nme }}", { name = 1 }))
-    assert.equal("page.html:2: no value 'print' was given to the template", failure("\n{% print(1) %}"))
+    assert.equal("page.html:2: no value 'nme' was given to the template (values.nme, where it may be absent)",
+      failure("\n{{ nme }}", { name = 1 }))
+    assert.equal("page.html:2: no value 'print' was given to the template (values.print, where it may be absent)",
+      failure("\n{% print(1) %}"))
     assert.equal("page.html:3: 'x' is no value of the template: write local x = ...", failure("\n\n{% x = 1 %}"))
   end)
 
@@ -290,7 +292,9 @@ describe("views", function()
     local views = views_of { ["a.html"] = "\n{% include 'b.html' %}", ["b.html"] = "\n\n{{ nothing }}",
       ["c.html"] = "\n{% include 'd.html' %}", ["e.html"] = "{% layout 'c.html' %}",
       ["f.html"] = "{% include '../f' %}" }
-    assert.equal(root .. "/b.html:3: no value 'nothing' was given to the template", failure_of(views, "a.html"))
+    assert.equal(root .. "/b.html:3: no value 'nothing' was given to the template (values.nothing, " ..
+      "where it may be absent)",
+      failure_of(views, "a.html"))
     local missing = ("%s/c.html:2: no template: ENOENT: no such file or directory: open '%s/d.html'"):format(root, root)
     assert.equal(missing, failure_of(views, "c.html"))
     assert.equal(missing, failure_of(views, "e.html"))

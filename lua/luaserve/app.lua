@@ -7,8 +7,9 @@
 -- outermost. A mounted app hands each of its routes on to the apps that it is mounted in.
 -- @module luaserve.app
 
-local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
+local failures = require "luaserve.core.failure"
+local guard = require "luaserve.core.methods".guard
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
 local router = require "luaserve.router"
@@ -25,7 +26,7 @@ App.__name = "luaserve.app"
 
 -- ---- whose mistake it is ----
 
-local own = debug.getinfo(1, "S").source
+local own = { [debug.getinfo(1, "S").source] = true, [debug.getinfo(guard, "S").source] = true }
 
 --- The level, for the function that calls this, of the one that called into this file.
 local function caller_level()
@@ -33,7 +34,7 @@ local function caller_level()
   while true do
     local info = debug.getinfo(level, "S")
     if not info then return 2 end
-    if info.what ~= "C" and info.source ~= own then return level - 1 end
+    if info.what ~= "C" and not own[info.source] then return level - 1 end
     level = level + 1
   end
 end
@@ -352,6 +353,7 @@ end
 --- The files of a folder, below a prefix. options: those of middleware.static.
 --   app:static("/assets", "public", { max_age = 3600 })
 function Group:static(prefix, folder, given)
+  if type(folder) ~= "string" then mistake("app:static: the folder is missing: app:static('/assets', 'public')") end
   local all = { param = "path", root = folder }
   for name, value in pairs(given or none) do all[name] = value end
   local ok, static = pcall(require "luaserve.middleware.static", all)
@@ -469,18 +471,13 @@ end
 
 --- Answers for what a chain has raised. An error that is no answer is logged, whoever answers.
 local function answer_failure(route, failure, req, res)
-  local err, is_answer = failure, http_error.is(failure)
-  if not is_answer then
-    local status = core.status_of(req, failure)
-    if status ~= 500 then err = http_error.new(status) end
-  end
+  local is_answer, answer = http_error.is(failure), failures.answer_of(req, failure)
+  local is_bug = answer ~= failure and answer.status == 500
   core.fail(req, failure, not is_answer or (res.headers_sent and not res.finished))
   if res.headers_sent then return end
-  begin_again(res, http_error.is(err) and err.headers)
-  call_error_handlers(route, err, req, res)
-  if not res.headers_sent then
-    http_error.answer(http_error.is(err) and err or http_error.new(500), req, res)
-  end
+  failures.begin_again(res, answer.headers)
+  call_error_handlers(route, is_bug and failure or answer, req, res)
+  if not res.headers_sent then http_error.answer(answer, req, res) end
 end
 
 -- ---- apps ----
@@ -495,6 +492,7 @@ local new_options = { "ignore_case", "server", "strict_slashes" }
 -- @param given strict_slashes: "/a/" is another path than "/a"; ignore_case: of the literal segments; server: options
 -- of http.create_server, for the server that it gets where those do not say otherwise
 function app_module.new(given)
+  if given == app_module then mistake("App.new is called with a dot: App.new()") end
   options.check(given, "app.new", new_options)
   given = given or none
   check_server_options(given.server)
@@ -594,4 +592,9 @@ App.__gc = close_server -- sockets have a finalizer of their own
 
 for name, method in pairs(Group) do App[name] = App[name] or method end
 
-return app_module
+-- ---- names that are not there ----
+local listening = "return the app from the script, or http.create_server(app):listen(8080)"
+local meant = { del = "app:delete", error = "app:on_error", listen = listening, run = listening, start = listening }
+guard(App, Group, "app", meant, mistake)
+guard(Group, App, "app", meant, mistake)
+return setmetatable(app_module, { __call = function() mistake("an app is made with App.new()") end })

@@ -65,6 +65,23 @@ function cookie._find(text, name)
   return nil
 end
 
+-- ---- values of any bytes ----
+
+local function encode_byte(char) return ("%%%02X"):format(byte(char)) end
+
+local function decode_byte(digits) return string.char(tonumber(digits, 16)) end
+
+--- A value as res:set_cookie writes it: bytes that no value can have, and %, percent-encoded.
+function cookie._encode(value)
+  return (value:gsub("[^!#$&'()*+./0-:<-Z%[%]^-~-]", encode_byte))
+end
+
+--- What it was; what is no encoding, from a client, stays.
+function cookie._decode(value)
+  if not value or not find(value, "%", 1, true) then return value end
+  return (value:gsub("%%(%x%x)", decode_byte))
+end
+
 -- ---- building ----
 
 local attribute_names = { "domain", "expires", "http_only", "max_age", "partitioned", "path", "same_site", "secure" }
@@ -116,7 +133,7 @@ local function check_pair(name, value, level)
   end
   local bad = find(value, "[^!#-+%-./0-:<-Z%[%]^-~]")
   if bad then
-    refuse(level + 1, "the value of %s cannot have the byte %d (url.encode and crypto.base64url_encode leave it out)",
+    refuse(level + 1, "the value of %s cannot have the byte %d (res:set_cookie encodes it, and req:cookie decodes)",
       name, byte(value, bad))
   end
   if #name + #value > NAME_AND_VALUE_MAX then

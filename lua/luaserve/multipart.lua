@@ -127,7 +127,7 @@ Reader.__index = Reader
 
 --- What was sent is not what it should be: the reader stays at that.
 local function fail(reader, status, text, ...)
-  reader.failure = http_error.new(status, "multipart: " .. text:format(...))
+  reader.failure = http_error.new(status, text:format(...))
   if reader.reject then reader.reject(status, reader.failure) end
   error(reader.failure, 0)
 end

@@ -35,12 +35,32 @@ local function find_end(pattern, from)
   return nil
 end
 
+--- Parameters as others spell them, each with what it catches and what makes the same here.
+local foreign = {
+  { "^{%.%.%.([%a_][%w_]*)}$", "*%s" }, { "^{([%a_][%w_]*)}$", ":%s" }, { "^{([%a_][%w_]*):.*}$", ":%s(...)" },
+  { "^<([%a_][%w_]*)>$", ":%s" }, { "^<[%a_]+:([%a_][%w_]*)>$", ":%s" },
+  { "^%[([%a_][%w_]*)%]$", ":%s" }, { "^%[%.%.%.([%a_][%w_]*)%]$", "*%s" },
+  { "^(%*)$", "*name" }, { "^%(?(%.[*+])%)?$", ":name, or *name for the rest" },
+  { "^(%()%?.*%)$", ":name(...) with a Lua pattern" }, { "^(%(?)%%%a[+*-]?%)?$", ":name(%%d+)" },
+  { "^(%(?)\\[%a].*$", ":name(%%d+)" }, { "^(%(?)%[.*%][+*-]?%)?$", ":name([...]+)" },
+}
+
+--- What a literal segment was probably meant to be; nil: itself.
+local function spelling_of(text)
+  for _, entry in ipairs(foreign) do
+    local name = text:match(entry[1])
+    if name then return entry[2]:format(name) end
+  end
+end
+
 --- The segment that begins at index from, and the index behind it; nil and what is wrong.
 local function read_segment(pattern, from)
   local kind, name = pattern:match("^([:*])([%a_][%w_]*)", from)
   if not kind then
     local text, optional = pattern:match("^([^/?]*)(%??)", from)
     local next_at = from + #text + #optional
+    local meant = spelling_of(pattern:match("^[^/]*", from):gsub("%?$", ""))
+    if meant then return nil, ("'%s' is spelt %s here"):format(text, meant) end
     if text:find("[:*]") then return nil, ("'%s' is no segment: a parameter is all of one"):format(text) end
     if #optional > 0 and #text == 0 then return nil, "an empty segment cannot be optional" end
     return { kind = "=", text = text, optional = #optional > 0 }, next_at
@@ -50,6 +70,10 @@ local function read_segment(pattern, from)
     local last = find_end(pattern, at + 1)
     if not last then return nil, ("the constraint of :%s has no end"):format(name) end
     constraint = pattern:sub(at + 1, last - 1)
+    local class = constraint:match "\\(%a)"
+    if class then
+      return nil, ("the constraint of :%s is a Lua pattern, which says %%%s for \\%s"):format(name, class, class)
+    end
     at = last + 1
   end
   local optional = pattern:sub(at, at) == "?"

@@ -46,7 +46,8 @@ for _, name in ipairs { "assert", "error", "ipairs", "math", "next", "os", "pair
 end
 
 local function raise_unknown(_, name)
-  error(("no value '%s' was given to the template"):format(tostring(name)), 2)
+  error(("no value '%s' was given to the template (values.%s, where it may be absent)"):format(tostring(name),
+    tostring(name)), 2)
 end
 
 local function raise_assignment(_, name)

@@ -115,6 +115,8 @@ local function add_error(state, text, ...)
   return nil
 end
 
+local object_mt = getmetatable(json.object())
+
 local words = { string = "a string", number = "a number", boolean = "a boolean", table = "an object" }
 
 --- What a value is: "a string", "null".
@@ -124,8 +126,12 @@ local function words_of(value)
   return words[type(value)] or "a " .. type(value)
 end
 
-local function is_array(value)
-  return type(value) == "table" and (getmetatable(value) == json.array_mt or value[1] ~= nil or next(value) == nil)
+--- from_json: a table without the mark of arrays was an object there, an empty one too.
+local function is_array(value, from_json)
+  if type(value) ~= "table" then return false end
+  local metatable = getmetatable(value)
+  if metatable == json.array_mt then return true end
+  return not from_json and metatable ~= object_mt and (value[1] ~= nil or next(value) == nil)
 end
 
 local run
@@ -237,7 +243,7 @@ end
 
 function checks.array(state, schema, value)
   if state.coerce and type(value) == "string" then value = { value } end
-  if not is_array(value) then return add_error(state, "must be an array, not %s", words_of(value)) end
+  if not is_array(value, state.from_json) then return add_error(state, "must be an array, not %s", words_of(value)) end
   local count = #value
   if not check_count(state, schema, count, "item", "items") then return nil end
   local result, seen = json.array(), {}
@@ -339,14 +345,16 @@ local Schema = {}
 Schema.__index = Schema
 Schema.__name = "luaserve.schema"
 
-local call_options = { "coerce" }
+local call_options = { "coerce", "from_json" }
 
 --- schema(value [, options]) -> a copy of value as the schema says it, with defaults; or nil, errors: a list of
 -- { pointer = "/items/0/name" (RFC 6901), detail = "must be a string, not null" }.
 -- coerce: strings become numbers and booleans where these are wanted, for what comes from forms and queries.
+-- from_json: only what json.decode has marked is an array: an empty table was an object.
 function Schema:__call(value, given)
   options.check(given, "schema", call_options)
-  local state = { errors = {}, path = {}, depth = 0, coerce = given and given.coerce or false }
+  local state = { errors = {}, path = {}, depth = 0, coerce = given and given.coerce or false,
+    from_json = given and given.from_json or false }
   local result = run(state, self, value)
   if #state.errors > 0 then return nil, state.errors end
   return result

@@ -376,6 +376,21 @@ describe("a handler", function()
     assert_has(log, "info: POST /: ", "EJSON")
   end)
 
+  it("that a client makes fail for ever fills no log", function()
+    local server = process.serve_code [[
+      return function(req, res) res:json(assert(req:json())) end
+    ]]
+    local connection = server:connect()
+    for _ = 1, 50 do
+      assert.equal(400, connection:request({ method = "POST", path = "/", body = "{bad" }).status)
+    end
+    local text = { ["content-type"] = "text/plain" }
+    assert.equal(415, connection:request({ method = "POST", path = "/", body = "x", headers = text }).status)
+    local _, log = server:stop()
+    assert.equal(10, select(2, log:gsub("EJSON", "")))
+    assert.equal(1, select(2, log:gsub("EMEDIATYPE", "")))
+  end)
+
   it("that raises for a reason of its own after req:json refused the body is a 500", function()
     local log, path = log_of "local value = req:json() error('own fault')"
     assert_has(log, path .. ":3: own fault")
@@ -397,7 +412,7 @@ describe("a handler", function()
 
   it("that gives a status of the wrong type sees what it gave", function()
     assert_has(log_of "res.status = '404'", "the status must be an integer, not the string '404'")
-    assert_has(log_of "res:redirect('/x', 301)", "res:redirect takes a URL, or a status (an integer) and a URL")
+    assert_has(log_of "res:redirect('/x', 301)", "res:redirect: the status comes first: res:redirect(301, ...)")
   end)
 
   it("that raises before its first chunk has left is a 500 all the same", function()

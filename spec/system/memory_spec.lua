@@ -167,6 +167,26 @@ describe("memory of all requests", function()
     server:stop()
   end)
 
+  it("serves on where the program keeps more than four fifths, and nothing will free it", function()
+    local server = serve([[
+      local cache = {}
+      function routes.fill(_, res)
+        for i = 1, 34 do cache[i] = string.char(i):rep(MIB - 100) end
+        res:send("filled")
+      end
+      function routes.hold()
+        local kept = {}
+        for i = 1, 100 do
+          kept[i] = string.char(i):rep(MIB - 100)
+          timer.sleep(0)
+        end
+      end]], "--memory-limit", "40M", "--request-memory", "0")
+    assert.equal("filled", server:request("/fill").body)
+    assert.equal(500, server:request("/hold").status)
+    waits.eventually(function() return server:request("/").status == 200 end)
+    server:stop()
+  end)
+
   it("has room for the seal, however small that of a request is", function()
     for _, size in ipairs { "1K", "6K", "8K", "9K" } do
       local server = serve("", "--request-memory", size)

@@ -17,6 +17,7 @@
 #include "bind/shutdown.h"
 #include "loop/loop.h"
 #include "loop/restart.h"
+#include "script/handle.h"
 #include "script/runtime.h"
 #include "script/task.h"
 
@@ -88,15 +89,6 @@ static void load_chunk(lua_State *L, const struct run *run) {
     return;
   ls_mistake_of_load(L, status, program);
   lua_error(L);
-}
-
-static bool is_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index))
-    return true;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    return false;
-  lua_pop(L, 1);
-  return true;
 }
 
 /* server:listen(place), the server at its index. is_option: see ls_mistake_of_listen. False: it failed, as standard error was
@@ -227,8 +219,8 @@ static int k_returned(lua_State *L, int status, lua_KContext context) {
   if (lua_gettop(L) < 2)
     return 0;
   if (run->program->module != NULL)
-    return run->program->failed && is_callable(L, 2) ? serve_failure(L, run->program, 2) : 0;
-  if (is_callable(L, 2))
+    return run->program->failed && ls_is_callable(L, 2) ? serve_failure(L, run->program, 2) : 0;
+  if (ls_is_callable(L, 2))
     return serve(L, run->program, 2);
   tell_of_result(L, run->program);
   return 0;

@@ -13,3 +13,12 @@ void ls_handle_type(lua_State *L, const char *name, const luaL_Reg *methods, con
   }
   lua_pop(L, 1);
 }
+
+bool ls_is_callable(lua_State *L, int index) {
+  if (lua_isfunction(L, index))
+    return true;
+  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}

@@ -8,6 +8,7 @@
 #include "script/collector.h"
 #include "script/runtime.h"
 #include "script/task.h"
+#include "script/watchdog.h"
 
 #define RESERVE_BYTES ((size_t)256 * 1024) /* for the words about it, and for cleanup */
 #define COLLECT_NS UINT64_C(1000000000)
@@ -97,14 +98,19 @@ static bool is_full(const struct ls_runtime *rt) {
   return rt->limits.memory != 0 && ls_alloc_used(rt->alloc) >= percent(rt->limits.memory, FULL_PERCENT);
 }
 
-/* At most once in a while. Whether it did. */
+/* At most once in a while. Whether it did. It is watched as a slice is: it holds up everything, and finalizers of C run in it. */
 static bool collect(struct ls_runtime *rt) {
   uint64_t now = ls_clock_ns();
+  bool watched = rt->watchdog != NULL && rt->running == NULL;
   if (rt->collected_at != 0 && now - rt->collected_at < COLLECT_NS)
     return false;
   rt->collected_at = now;
   rt->wants_collection = false;
+  if (watched)
+    ls_watchdog_begin(rt, NULL);
   ls_collector_run(rt->L);
+  if (watched)
+    ls_watchdog_end(rt);
   return true;
 }
 
@@ -121,9 +127,10 @@ static bool is_relieved(const struct ls_runtime *rt) {
   return ls_alloc_used(rt->alloc) < percent(rt->limits.memory, RELIEVED_PERCENT);
 }
 
-/* While all are refused nothing else may run, and so nothing that collects. */
+/* While all are refused nothing else may run, and so nothing that collects. What is left after a collection is what the program
+ * keeps: waiting would free none of it, so that it need not leave more room than is wanted to be full. */
 bool ls_memory_is_short(struct ls_runtime *rt) {
-  if (rt->refuses && (is_relieved(rt) || (collect(rt) && is_relieved(rt))))
+  if (rt->refuses && (is_relieved(rt) || (collect(rt) && !is_full(rt))))
     rt->refuses = false;
   return rt->refuses;
 }

@@ -9,7 +9,8 @@
  *
  * Over limits.request_memory an allocation of that request fails, after a full collection: "not enough memory" in it
  * alone, a 500. Near limits.memory (90 %) all garbage is collected, at most once a second, and where that does not help the
- * request with the largest charge is cancelled; new ones are refused until use is below 80 %. */
+ * request with the largest charge is cancelled; new ones are refused until use is below 80 %, or below 90 % with all
+ * garbage collected. */
 #ifndef LS_SCRIPT_MEMORY_H
 #define LS_SCRIPT_MEMORY_H
 

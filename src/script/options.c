@@ -41,7 +41,7 @@ const char *ls_options_nearest(const char *name, const char *const *known) {
     return NULL;
   for (; *known != NULL; known++) {
     unsigned d = distance(name, *known);
-    if (d < best_distance && d < strlen(*known)) {
+    if (d < best_distance && d < strlen(*known) && d < strlen(name)) {
       best = *known;
       best_distance = d;
     }

@@ -62,10 +62,28 @@ static int l_assign(lua_State *L) {
   return 0;
 }
 
+/* Words of other languages. */
+static const char *hint_for(const char *name) {
+  static const char *const hints[][2] = {
+      {"await", "nothing here needs it: a call that waits just waits"},
+      {"async", "nothing here needs it: a call that waits just waits"},
+      {"null", "Lua says nil, and json.null is the null of JSON"},
+      {"undefined", "Lua says nil"},
+      {"console", "print, or io.stderr:write"},
+  };
+  for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
+    if (strcmp(hints[i][0], name) == 0)
+      return hints[i][1];
+  return NULL;
+}
+
 /* Behind the content, for names that it does not have. */
 static int l_undefined(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || !is_called_by_app(L))
     return 0;
+  const char *hint = hint_for(lua_tostring(L, 2));
+  if (hint != NULL)
+    return luaL_error(L, "global '%s' is not defined: %s", lua_tostring(L, 2), hint);
   return luaL_error(
       L,
       "global '%s' is not defined: a local, or a field of a module's own table, is what lasts between requests "

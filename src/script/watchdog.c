@@ -37,7 +37,7 @@ struct ls_watchdog {
 
   /* Of the slice that was asked about, the loop's thread's. */
   atomic_ullong since;  /* ns; set by the watching thread before it asks */
-  struct ls_task *task; /* that the slice resumes */
+  struct ls_task *task; /* that the slice resumes; NULL: it is a collection */
   bool described;
   bool stopped;
   char what[WHAT_SIZE];
@@ -62,11 +62,13 @@ static struct ls_watchdog *dog_of(lua_State *L) {
 /* ---- in the slice ---- */
 
 static void describe(struct ls_watchdog *dog, const struct ls_task *task) {
-  struct ls_scope *scope = task->scope;
+  struct ls_scope *scope = task != NULL ? task->scope : NULL;
   if (dog->described)
     return;
   dog->described = true;
-  if (scope != NULL && scope->describe != NULL)
+  if (task == NULL)
+    snprintf(dog->what, sizeof dog->what, "a full collection of garbage");
+  else if (scope != NULL && scope->describe != NULL)
     scope->describe(scope, dog->what, sizeof dog->what);
   else if (task->origin != NULL)
     snprintf(dog->what, sizeof dog->what, "a task spawned at %s", task->origin);
@@ -113,7 +115,8 @@ static void note(lua_State *L, bool stopping) {
   dog->rt->stopped_slices++;
   snprintf(message, sizeof message, "%s%sheld the loop for %.1f s without waiting, and was stopped", dog->place,
            dog->place[0] != '\0' ? ": " : "", seconds_since(dog));
-  mark_stopped(L, dog->task, message);
+  if (dog->task != NULL)
+    mark_stopped(L, dog->task, message);
   if (running != NULL && running != dog->task) /* a module that it loads */
     mark_stopped(L, running, message);
 }
@@ -176,7 +179,7 @@ void ls_watchdog_end(struct ls_runtime *rt) {
   struct ls_watchdog *dog = rt->watchdog;
   bool due = ls_interrupt_end_slice(&dog->interrupt);
   if (due || dog->described) {
-    if (!dog->described && !dog->task->ended)
+    if (!dog->described && (dog->task == NULL || !dog->task->ended))
       describe(dog, dog->task);
     report(dog);
     ls_interrupt_clear(&dog->interrupt);

@@ -25,7 +25,7 @@ void ls_watchdog_start(struct ls_runtime *rt);
 /* Ends that; on the loop's thread, with nothing running. */
 void ls_watchdog_stop(struct ls_runtime *rt);
 
-/* A slice that resumes task begins, ends. For task.c, where rt->watchdog is set. */
+/* A slice that resumes task begins, ends. For task.c, where rt->watchdog is set; and for a full collection, of no task: NULL. */
 void ls_watchdog_begin(struct ls_runtime *rt, struct ls_task *task);
 void ls_watchdog_end(struct ls_runtime *rt);
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "server/state.h"
 
 #define LOG_EVERY_NS UINT64_C(10000000000)
@@ -10,19 +11,12 @@
 /* At most one line in ten seconds: whoever connects can cause them. */
 static void refuse(struct ls_http1 *http1, const char *peer, const char *reason) {
   struct ls_server *server = http1->server;
-  struct ls_proxied_log *log = &server->proxied_log;
-  uint64_t now = uv_hrtime();
+  char more[48];
   ls_http1_drop(http1, false);
-  if (log->logged != 0 && now - log->logged < LOG_EVERY_NS) {
-    log->unsaid++;
+  if (!ls_log_limit_take(&server->proxied_log, 1, LOG_EVERY_NS, ls_clock_ns(), more, sizeof more))
     return;
-  }
-  char more[48] = "";
-  if (log->unsaid != 0)
-    snprintf(more, sizeof more, " (and %u before it)", log->unsaid);
   ls_log_write(server->loop->log, LS_LOG_WARN, "a connection from %s was closed: %s%s",
                *peer != '\0' ? peer : "a unix socket", reason, more);
-  *log = (struct ls_proxied_log){.logged = now};
 }
 
 /* Whether the peer may send a header; it is dropped where not, and where it has left already. */

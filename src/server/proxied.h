@@ -6,15 +6,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct ls_http1;
-
-/* How many connections were closed for it, and when that was last said in the log. */
-struct ls_proxied_log {
-  uint64_t logged; /* ns; 0: never */
-  unsigned unsaid; /* since then */
-};
 
 /* The connection is new: makes it wait for its header. False: it was dropped, because its peer is not trusted to send
  * one, or memory is short. */

@@ -3,6 +3,7 @@
 #ifndef LS_SERVER_STATE_H
 #define LS_SERVER_STATE_H
 
+#include "base/log_limit.h"
 #include "http/date.h"
 #include "loop/timer.h"
 #include "server/encode.h"
@@ -41,8 +42,8 @@ struct ls_server {
   struct ls_buf_pool bufs;
   struct ls_encode_pool encodes;
   struct ls_date_cache date;
-  uint64_t date_turn; /* loop->turn_since when the date was looked at; 0: outside of a turn's drains */
-  struct ls_proxied_log proxied_log;
+  uint64_t date_turn;              /* loop->turn_since when the date was looked at; 0: outside of a turn's drains */
+  struct ls_log_limit proxied_log; /* of connections that were closed for their PROXY header */
 
   struct ls_deadlines deadlines;
   struct ls_deadline_class classes[LS_DEADLINE_KINDS + 1];

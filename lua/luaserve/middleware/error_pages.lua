@@ -2,9 +2,9 @@
 --- What a client sees of an error. In production: that there was one, and the name of the request to ask about it. In
 -- development: where, with the lines around it, the traceback, the request. The error itself goes on, to the log.
 
-local begin_again = require "luaserve.core.failure".begin_again
 local core = require "luaserve.core.routes"
 local error_page = require "luaserve.core.error_page"
+local failures = require "luaserve.core.failure"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
@@ -74,12 +74,9 @@ end
 --- What may be told: of an http error what it says, of others no more than the status.
 local function problem_of(failure, req)
   local problem = { request_id = req.locals.request_id }
-  if http_error.is(failure) then
-    for name, value in pairs(failure.fields or {}) do problem[name] = value end
-    problem.status, problem.detail = failure.status, failure.message
-  else
-    problem.status = core.status_of(req, failure)
-  end
+  local answer = failures.answer_of(req, failure)
+  for name, value in pairs(answer.fields or {}) do problem[name] = value end
+  problem.status, problem.detail = answer.status, answer.message
   local reason = core.reason(problem.status)
   problem.title = reason ~= "" and reason or nil
   return problem
@@ -100,7 +97,7 @@ return function(options)
   local function answer(req, res, failure, traceback)
     local problem = problem_of(failure, req)
     local shown = traceback and problem.status >= 500
-    begin_again(res, http_error.is(failure) and failure.headers)
+    failures.begin_again(res, http_error.is(failure) and failure.headers)
     res:set("cache-control", "no-store")
     local kind = kind_for(req)
     if kind == "html" then

@@ -13,6 +13,7 @@ local json = {}
 ---@field indent? boolean|integer true: 2 spaces for each level; or how many
 ---@field sort_keys? boolean by their bytes
 ---@field max_depth? integer default 128, at most 1000
+---@field replace_invalid? boolean true: bytes that are no UTF-8 become U+FFFD each; else they raise
 
 ---@class luaserve.json.decode_options
 ---@field max_depth? integer default 128, at most 1000

@@ -8,7 +8,7 @@
 
 ---@class luaserve.schema
 ---@field type string
----@overload fun(value: any, options?: { coerce: boolean? }): any, luaserve.validate.error[]?
+---@overload fun(value: any, options?: { coerce: boolean?, from_json: boolean? }): any, luaserve.validate.error[]?
 
 ---@class luaserve.validate.options
 ---@field optional? boolean it may be absent

@@ -17,6 +17,12 @@ int ls_http_answer(lua_State *L, struct ls_call *call, struct ls_slice body) {
   return ls_http_finish(L, call, ls_response_send(call->request, body));
 }
 
+/* Whether there is a status at index 3, behind what should follow it. */
+static bool is_status_last(lua_State *L) {
+  lua_Integer last = lua_isinteger(L, 3) ? lua_tointeger(L, 3) : 0;
+  return !lua_isinteger(L, 2) && last >= 100 && last <= 599;
+}
+
 /* (body) or (status, body): takes the status and leaves the body at index 2. */
 static void take_status(lua_State *L, struct ls_call *call, const char *name) {
   int count = lua_gettop(L) - 1;
@@ -24,6 +30,8 @@ static void take_status(lua_State *L, struct ls_call *call, const char *name) {
     lua_settop(L, 2);
     return;
   }
+  if (count == 2 && is_status_last(L))
+    luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name, (LUAI_UACINT)lua_tointeger(L, 3));
   if (count > 2 || !lua_isinteger(L, 2))
     luaL_error(L,
                "res:%s takes a body, or a status (an integer) and a body, not (%s, %s%s): did a call that returns "
@@ -97,11 +105,29 @@ int ls_http_l_html(lua_State *L) {
 
 /* ---- JSON ---- */
 
-/* Encodes the value at the top, for the method of this name; raises what cannot be. The text is at the top then. */
-static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
+/* encode(value [, options]), from below the top. As lua_pcall. */
+static int call_encode(lua_State *L, struct ls_call *call, int value, bool replace_invalid) {
   ls_http_push_json(L, call->module, true);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+  lua_pushvalue(L, value);
+  if (replace_invalid) {
+    lua_createtable(L, 0, 1);
+    lua_pushboolean(L, true);
+    lua_setfield(L, -2, "replace_invalid");
+  }
+  return lua_pcall(L, replace_invalid ? 2 : 1, 1, 0);
+}
+
+/* Encodes the value at the top, for the method of this name; raises what cannot be. The text is at the top then. Bytes that
+ * are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the second try. */
+static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
+  int value = lua_gettop(L);
+  bool done = call_encode(L, call, value, false) == LUA_OK;
+  if (!done) {
+    lua_settop(L, value);
+    done = call_encode(L, call, value, true) == LUA_OK;
+  }
+  lua_replace(L, value);
+  if (done)
     return;
   if (lua_isstring(L, -1))
     luaL_error(L, "res:%s: %s", name, lua_tostring(L, -1));
@@ -109,7 +135,8 @@ static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
 }
 
 /* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
- * The whole answer, encoded by json.encode. Raises what cannot be encoded; and as send.
+ * The whole answer, encoded by json.encode, but that bytes which are no UTF-8 become U+FFFD. Raises what cannot be encoded; and
+ * as send.
  *   res:json(201, { id = 7 }) */
 int ls_http_l_json_answer(lua_State *L) {
   struct ls_call *call = check(L);
@@ -176,6 +203,9 @@ int ls_http_l_problem(lua_State *L) {
 static int take_redirection(lua_State *L, const char *name) {
   if (lua_type(L, 2) != LUA_TNUMBER && lua_type(L, 3) != LUA_TNUMBER)
     return 302;
+  if (lua_type(L, 2) == LUA_TSTRING && is_status_last(L))
+    return luaL_error(L, "res:%s: the status comes first: res:%s(%I, ...)", name, name,
+                      (LUAI_UACINT)lua_tointeger(L, 3));
   if (!lua_isinteger(L, 2))
     return luaL_error(L, "res:%s takes a URL, or a status (an integer) and a URL", name);
   int status = ls_http_check_status(L, 2, 300);

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "bind/http/events.h"
+#include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
 #include "script/alloc.h"
@@ -28,12 +30,6 @@ void ls_call_describe(const struct ls_call *call, char *text, size_t size) {
   const char *query = memchr(url.ptr, '?', url.len); /* may hold secrets */
   int len = (int)(query != NULL ? (size_t)(query - url.ptr) : url.len);
   snprintf(text, size, "%.*s %.*s", (int)method.len, method.ptr, len, url.ptr);
-}
-
-static void log_call(const struct ls_call *call, enum ls_log_level level, const char *text) {
-  char what[512];
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
 }
 
 /* ---- the end ---- */
@@ -149,6 +145,31 @@ static enum ls_log_level level_of(const struct ls_call *call) {
   return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
 }
 
+#define FAULT_LINES 10 /* in so long, of each kind */
+#define FAULT_PERIOD_NS UINT64_C(60000000000)
+
+/* Whether a line about what the client did may be written: it can send rubbish as often as it likes. more: behind the line. */
+static bool may_blame_client(struct ls_call *call, char *more, size_t size) {
+  int fault = status_of_fault(call);
+  struct ls_log_limit *limit = &call->module->faults[fault == 0 ? 0 : fault - 399];
+  return ls_log_limit_take(limit, FAULT_LINES, FAULT_PERIOD_NS, ls_clock_ns(), more, size);
+}
+
+/* text: its first line gets the hint, unless that is NULL. */
+static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
+  char what[512], more[48] = "";
+  int line = (int)strcspn(text, "\n");
+  if (level == LS_LOG_INFO && !may_blame_client(call, more, sizeof more))
+    return;
+  ls_call_describe(call, what, sizeof what);
+  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s%s", what, line, text, hint != NULL ? ": " : "",
+               hint != NULL ? hint : "", more, text + line);
+}
+
+static void log_call(struct ls_call *call, enum ls_log_level level, const char *text) {
+  log_with_hint(call, level, text, NULL);
+}
+
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
   int fault = status_of_fault(call);
@@ -157,11 +178,15 @@ static void answer_error(struct ls_call *call) {
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
-  char text[2 * LUA_IDSIZE + 96];
-  bool begun = ls_response_is_begun(call->request);
-  snprintf(text, sizeof text, "the handler (%s) ended without %s",
-           call->route != NULL ? call->route->where : call->server->where,
-           begun ? "finishing the answer it began: res:finish" : "answering");
+  char text[2 * LUA_IDSIZE + 160];
+  const char *where = call->route != NULL ? call->route->where : call->server->where;
+  if (ls_response_is_begun(call->request))
+    snprintf(text, sizeof text, "the handler (%s) ended without finishing the answer it began: res:finish", where);
+  else if (call->returned != NULL)
+    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where,
+             call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
+  else
+    snprintf(text, sizeof text, "the handler (%s) ended without answering", where);
   log_call(call, level_of(call), text);
   answer_error(call);
 }
@@ -198,7 +223,7 @@ static void on_scope_empty(struct ls_scope *scope) {
 
 static void on_scope_error(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_call(call, level_of(call), text);
+  log_with_hint(call, level_of(call), text, ls_http_hint_for_text(text));
   if (!call->gone && !is_finished(call))
     answer_error(call);
 }
@@ -214,12 +239,12 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
 /* task: whose error it is. */
 static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
   enum ls_log_level level = level_of(call);
-  const char *text = "not enough memory";
-  if (L != NULL)
-    text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  char what[512];
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %s", what, text);
+  if (L == NULL) {
+    log_with_hint(call, level, "not enough memory", NULL);
+    return;
+  }
+  const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
+  log_with_hint(call, level, text, ls_http_push_hint(L, -2));
 }
 
 void ls_call_fail(struct ls_call *call, lua_State *L) {
@@ -309,6 +334,15 @@ static void seal(lua_State *L, struct ls_runtime *rt) {
   ls_memory_begin(rt, rt->running);
 }
 
+/* What a handler returns counts for nothing, but says what it has probably meant. */
+static int k_returned(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  struct ls_call *call = (struct ls_call *)context;
+  if (!lua_isnil(L, -1))
+    call->returned = luaL_typename(L, -1);
+  return 0;
+}
+
 static int l_dispatch(lua_State *L) {
   struct ls_call *call = lua_touserdata(L, 1);
   struct ls_http_module *module = call->module;
@@ -317,8 +351,8 @@ static int l_dispatch(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->server->handler);
   ls_http_push_handle(L, call, ls_http_request_type, module->request_type, 3);
   ls_http_push_handle(L, call, ls_http_response_type, module->response_type, 1);
-  lua_callk(L, 2, 0, 0, ls_task_return_nothing);
-  return 0;
+  lua_callk(L, 2, 1, (lua_KContext)call, k_returned);
+  return k_returned(L, LUA_OK, (lua_KContext)call);
 }
 
 static void run_abandoned(struct ls_ready *ready) {
@@ -404,6 +438,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
     ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
+  call->returned = NULL;
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);

@@ -95,6 +95,9 @@ static inline bool ls_file_answer_is_multipart(const struct ls_file_answer *answ
 /* The head, with all its fields. 0 or a negative code of the response. */
 int ls_file_answer_begin(struct ls_file_answer *answer);
 
+/* Ends the operation, before anything is opened, with this code: the path is none. */
+void ls_file_feed_refuse(struct ls_file_answer *answer, int code);
+
 /* Opens and sends. The operation is done when the response is complete or has failed; that may be before this returns. */
 void ls_file_feed_start(struct ls_file_answer *answer);
 

@@ -357,12 +357,21 @@ static void on_worked(struct ls_work *work) {
 
 /* ---- the life of it ---- */
 
-void ls_file_feed_start(struct ls_file_answer *answer) {
+static void init(struct ls_file_answer *answer) {
   answer->feed.go_on = on_go_on;
   ls_ready_init(&answer->ready, run_ready);
   answer->work.run = run;
   answer->work.done = on_worked;
   take_candidate(answer);
+}
+
+void ls_file_feed_refuse(struct ls_file_answer *answer, int code) {
+  init(answer);
+  end(answer, fail(answer, code));
+}
+
+void ls_file_feed_start(struct ls_file_answer *answer) {
+  init(answer);
   int status;
   do {
     status = ls_file_source_open_cached(&answer->module->files, &answer->source);

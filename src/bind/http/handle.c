@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "script/options.h"
 
@@ -18,10 +21,47 @@ void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, i
   lua_setmetatable(L, -2);
 }
 
-struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
+static const char *short_name(const char *type) {
+  return type == ls_http_request_type ? "req" : type == ls_http_response_type ? "res" : "req.headers";
+}
+
+static bool is_handle(lua_State *L, int index, const char *type) {
   const struct ls_call_handle *handle = lua_touserdata(L, index);
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *handle || handle->type != type)
-    luaL_typeerror(L, index, type);
+  return lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof *handle && handle->type == type;
+}
+
+/* level: as for error. */
+static int raise_dotted(lua_State *L, int level, const char *type, const char *name) {
+  const char *owner = short_name(type);
+  luaL_where(L, level);
+  lua_pushfstring(L, "'%s' is a method: %s:%s(...), with a colon, not %s.%s(...)", name, owner, name, owner, name);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* The call says by which name the function was called, and whether as a method. */
+static int raise_not_self(lua_State *L, int index, const char *type) {
+  lua_Debug info;
+  if (index != 1 || !lua_getstack(L, 0, &info))
+    return luaL_typeerror(L, index, type);
+  lua_getinfo(L, "n", &info);
+  if (info.name == NULL || strcmp(info.namewhat, "field") != 0)
+    return luaL_typeerror(L, index, type);
+  return raise_dotted(L, 1, type, info.name);
+}
+
+/* check_self(value, name): of luaserve.core.request, for methods that are written in Lua. name: "req:cookie". Raises, for who
+ * called the method, unless value is a req, or a res. */
+int ls_http_l_check_self(lua_State *L) {
+  const char *name = luaL_checkstring(L, 2);
+  const char *type = strncmp(name, "res:", 4) == 0 ? ls_http_response_type : ls_http_request_type;
+  return is_handle(L, 1, type) ? 0 : raise_dotted(L, 2, type, name + 4);
+}
+
+struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
+  if (!is_handle(L, index, type))
+    raise_not_self(L, index, type);
+  const struct ls_call_handle *handle = lua_touserdata(L, index);
   if (handle->generation != handle->call->generation)
     luaL_error(L, "the request has ended");
   return handle->call;
@@ -29,13 +69,15 @@ struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
 
 /* A name that is not there: most often misspelt. */
 static int raise_unknown(lua_State *L) {
-  static const char *const short_names[] = {"req", "res", "req.headers"};
   const char *names[FIELDS_MAX + 1];
   int count = 0;
   const char *type = lua_touserdata(L, lua_upvalueindex(2));
-  const char *owner = short_names[type == ls_http_request_type ? 0 : type == ls_http_response_type ? 1 : 2];
+  const char *owner = short_name(type);
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "%s has no field of type %s", owner, luaL_typename(L, 2));
+  const char *hint = ls_http_hint_for_name(type, lua_tostring(L, 2));
+  if (hint != NULL)
+    return luaL_error(L, "%s has no field '%s': %s", owner, lua_tostring(L, 2), hint);
   for (lua_pushnil(L); count < FIELDS_MAX && lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
     names[count++] = lua_tostring(L, -2);
   names[count] = NULL;

@@ -361,16 +361,6 @@ static void note_where(lua_State *L, int handler, char *where, size_t size) {
     snprintf(where, size, "%s:%d", info.short_src, info.linedefined);
 }
 
-/* An app is a table that can be called. */
-static bool is_callable(lua_State *L, int index) {
-  if (lua_isfunction(L, index))
-    return true;
-  if (luaL_getmetafield(L, index, "__call") == LUA_TNIL)
-    return false;
-  lua_pop(L, 1);
-  return true;
-}
-
 /* The userdata first, so that a server which does not come about is freed with it. */
 static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *module) {
   struct ls_http_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
@@ -440,12 +430,12 @@ static int l_create_server(lua_State *L) {
                                             .on_gone = on_gone,
                                             .on_half_close = on_half_close,
                                             .on_closed = on_closed};
-  if (is_callable(L, 1)) {
+  if (ls_is_callable(L, 1)) {
     lua_settop(L, 1);
     lua_pushnil(L);
     lua_insert(L, 1);
   }
-  if (!is_callable(L, 2)) /* the only argument, or the second after the options */
+  if (!ls_is_callable(L, 2)) /* the only argument, or the second after the options */
     luaL_typeerror(L, lua_istable(L, 1) ? 2 : 1, "function");
   lua_settop(L, 2);
   char where[sizeof((struct ls_http_server *)NULL)->where];
@@ -512,9 +502,10 @@ int luaopen_luaserve_http(lua_State *L) {
   return 1;
 }
 
-/* require "luaserve.core.request": for methods of req that are written in Lua. */
+/* require "luaserve.core.request": for methods of req and res that are written in Lua. */
 int luaopen_luaserve_core_request(lua_State *L) {
-  static const luaL_Reg functions[] = {{"reject", ls_http_l_reject}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"check_self", ls_http_l_check_self}, {"reject", ls_http_l_reject}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

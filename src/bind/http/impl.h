@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/log_limit.h"
 #include "loop/file.h"
 #include "loop/timer.h"
 #include "script/op.h"
@@ -27,6 +28,9 @@
 struct ls_call;
 struct ls_runtime;
 
+/* Kinds of what clients do wrong, each with log lines of its own: that they leave, and the statuses from 400 to 499. */
+#define LS_HTTP_FAULTS 101
+
 /* The module's state: one userdata in the registry, made before anything that has a finalizer of this module, so that
  * its own runs last. */
 struct ls_http_module {
@@ -37,6 +41,7 @@ struct ls_http_module {
   int request_type, response_type, headers_type; /* registry references of the metatables */
   int json_encode, json_decode;                  /* the same of luaserve.json's functions; LUA_NOREF before first use */
   struct ls_file_cache files;
+  struct ls_log_limit faults[LS_HTTP_FAULTS]; /* of log lines about clients */
   char *
       chunk; /* LS_FILE_CHUNK bytes for who sends files, lent for the length of a function call; NULL before the first */
 };
@@ -124,6 +129,7 @@ struct ls_call {
   struct ls_trace *trace;       /* memory for one, which scope has where requests are traced; NULL: none was */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
+  const char *returned;         /* the type of what the handler has returned; NULL: nothing */
   uint64_t timeout;             /* ms, of timer; 0: none */
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
@@ -267,6 +273,7 @@ int ls_http_l_body(lua_State *L);
 int ls_http_l_json(lua_State *L);
 int ls_http_l_form(lua_State *L);
 int ls_http_l_chunks(lua_State *L);
+int ls_http_l_check_self(lua_State *L);
 int ls_http_l_reject(lua_State *L);
 
 /* Methods of req and res that stand in hooks.c. */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "bind/http/answer.h"
 #include "bind/http/events.h"
+#include "bind/http/hints.h"
 #include "bind/http/precondition.h"
 #include "bind/http/response.h"
 #include "bind/http/send_file.h"
@@ -226,6 +227,9 @@ static int get_bytes_written(lua_State *L, struct ls_call *call) {
 static int l_newindex(lua_State *L) {
   check(L);
   const char *name = luaL_checkstring(L, 2);
+  const char *hint = ls_http_hint_for_name(ls_http_response_type, name);
+  if (hint != NULL)
+    return luaL_error(L, "res.%s cannot be set: %s", name, hint);
   if (strcmp(name, "status") != 0)
     return luaL_error(L, "res.%s cannot be set; req.locals is the place for a request's own values", name);
   int status = ls_http_check_status(L, 3, 100);

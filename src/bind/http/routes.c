@@ -164,12 +164,12 @@ static int l_keep_traceback(lua_State *L) {
 
 enum { UP_ROUTES = 1, UP_TABLE, UP_UNMATCHED, UP_LINK, UP_FAIL };
 
-/* Stack: req, res, the route, the message handler; above them the error, if there is one. */
+/* Stack: req, res, the route, the message handler; above them what the chain has returned, or its error. */
 static int k_serve(lua_State *L, int status, lua_KContext seq) {
   if (ls_task_cancel_seq(L) != (unsigned)seq)
     return ls_task_raise_cancel(L);
   if (status == LUA_OK || status == LUA_YIELD)
-    return 0;
+    return 1;
   if (status == LUA_ERRMEM) /* there is none for on_error; lua_error knows this message, and raises it as what it is */
     return lua_error(L);
   int err = lua_gettop(L);
@@ -207,7 +207,7 @@ static int l_serve(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   lua_KContext seq = (lua_KContext)ls_task_cancel_seq(L);
-  return k_serve(L, lua_pcallk(L, 2, 0, 4, seq, k_serve), seq);
+  return k_serve(L, lua_pcallk(L, 2, 1, 4, seq, k_serve), seq);
 }
 
 /* routes:handler(unmatched, link, fail) -> serve(req, res)
@@ -283,13 +283,17 @@ static int l_limit_body(lua_State *L) {
   return 1;
 }
 
-/* status_of(req, err) -> the status that an error of the handler is answered with: 500, or 400, 408, 413 where the body of
- * the request has failed before */
+/* status_of(req, err) -> status, text: with which an error of the handler is answered: 500, or 400, 408, 413 where the body of
+ * the request has failed before; text: the message with which a method of req refused the body, or nil */
 static int l_status_of(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   lua_settop(L, 2);
   lua_pushinteger(L, ls_call_status_of_error(call, L));
-  return 1;
+  if (!call->rejected || lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref) != LUA_TSTRING) {
+    lua_settop(L, 3);
+    lua_pushnil(L);
+  }
+  return 2;
 }
 
 /* fail(req, err, is_logged): the handler has raised err, and somebody answers for it */

@@ -214,8 +214,8 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
  *   cache_control  the field's value; or max_age, in seconds
  *   attachment     false  true: to be saved, under its own name; a string: under this name
  *   precompressed  false  true: path.br or path.gz in its place, where it is there and the client takes it
- * Before anything is sent it fails with ENOENT, EACCES (also: it would leave the root), EISDIR, EINVAL (no regular file)
- * and so on, and another answer can be given. If the file becomes shorter or unreadable while it is sent the connection is
+ * Before anything is sent it fails with ENOENT, ENOTDIR and ENAMETOOLONG (there is no such file either), EACCES (also: it would
+ * leave the root), EISDIR, EINVAL (no regular file) and so on, and another answer can be given. If the file becomes shorter or unreadable while it is sent the connection is
  * reset. nil, "closed", "ECLOSED": the client has left. Raises for other options and when the response has been begun.
  *   if not res:send_file(req:decoded_path():sub(2), { root = "public" }) then res:send(404, "not found") end */
 int ls_http_l_send_file(lua_State *L) {
@@ -226,11 +226,13 @@ int ls_http_l_send_file(lua_State *L) {
   struct draft draft = {.options = {0}};
   size_t len;
   draft.options.path = luaL_checklstring(L, 2, &len);
-  luaL_argcheck(L, strlen(draft.options.path) == len, 2, "a path has no NUL");
   read_options(L, 3, &draft);
   if (ls_response_is_begun(call->request) && !call->gone)
     luaL_error(L, "the response has been sent already");
   struct ls_file_answer *answer = new_answer(L, call, &draft.options);
-  ls_file_feed_start(answer);
+  if (strlen(draft.options.path) == len)
+    ls_file_feed_start(answer);
+  else /* a NUL, from a client perhaps: no file has such a name */
+    ls_file_feed_refuse(answer, -ENOENT);
   return ls_op_await(L, &answer->op, callback_index);
 }

@@ -129,8 +129,9 @@ static char *write_escape(char *out, unsigned char c) {
   return out + 5;
 }
 
-/* Writes the character at *s that is not plain. NULL when it is not valid UTF-8. */
-static char *write_special(char *out, const char **s, const char *end) {
+/* Writes the character at *s that is not plain. NULL when it is not valid UTF-8, and replace does not say what to do then. */
+static char *write_special(char *out, const char **s, const char *end, bool replace) {
+  static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
   unsigned char c = (unsigned char)**s;
   size_t n;
   if (c < 0x80) {
@@ -138,8 +139,12 @@ static char *write_special(char *out, const char **s, const char *end) {
     return write_escape(out, c);
   }
   n = ls_json_utf8_length((const unsigned char *)*s, (const unsigned char *)end);
-  if (n == 0) {
+  if (n == 0 && !replace)
     return NULL;
+  if (n == 0) {
+    (*s)++;
+    memcpy(out, replacement, 3);
+    return out + 3;
   }
   memcpy(out, *s, n);
   *s += n;
@@ -147,7 +152,7 @@ static char *write_special(char *out, const char **s, const char *end) {
 }
 
 /* Writes the characters that start before stop; out has room for 6 bytes for each and 16 more. */
-static char *write_run(char *out, const char **from, const char *stop, const char *end) {
+static char *write_run(char *out, const char **from, const char *stop, const char *end, bool replace) {
   const char *s = *from;
   while (out != NULL && s < stop) {
     if (stop - s >= 8) {
@@ -162,7 +167,7 @@ static char *write_run(char *out, const char **from, const char *stop, const cha
     if (ls_json_is_plain((unsigned char)*s)) {
       *out++ = *s++;
     } else {
-      out = write_special(out, &s, end);
+      out = write_special(out, &s, end, replace);
     }
   }
   *from = s;
@@ -224,7 +229,7 @@ static void put_string(struct encoder *e, const char *s, size_t len, const char 
   put_char(e, '"');
   while (s < end) {
     const char *stop = end - s > CHUNK ? s + CHUNK : end;
-    char *out = write_run(reserve(e, 6 * (size_t)(stop - s) + 16), &s, stop, end);
+    char *out = write_run(reserve(e, 6 * (size_t)(stop - s) + 16), &s, stop, end, e->options->replace_invalid);
     if (out == NULL) {
       fail(e, lua_pushfstring(e->L, "cannot encode a %s that is not valid UTF-8", what), "");
     }

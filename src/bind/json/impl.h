@@ -54,6 +54,7 @@ struct ls_json_options {
   int max_depth;
   int indent; /* spaces for each level; 0 writes everything on one line */
   bool sort_keys;
+  bool replace_invalid; /* bytes that are no UTF-8, by U+FFFD */
 };
 
 int ls_json_encode(lua_State *L, const struct ls_json_options *options);

@@ -127,8 +127,11 @@ static void read_option(lua_State *L, struct ls_json_options *options, bool enco
         lua_isboolean(L, -1) ? 2 * lua_toboolean(L, -1) : check_integer(L, what, name, 0, LS_JSON_MAX_INDENT);
   } else if (encode && strcmp(name, "sort_keys") == 0) {
     options->sort_keys = check_boolean(L, what, name);
+  } else if (encode && strcmp(name, "replace_invalid") == 0) {
+    options->replace_invalid = check_boolean(L, what, name);
   } else {
-    luaL_error(L, "%s: unknown option '%s' (known: max_depth%s)", what, name, encode ? ", indent, sort_keys" : "");
+    luaL_error(L, "%s: unknown option '%s' (known: max_depth%s)", what, name,
+               encode ? ", indent, replace_invalid, sort_keys" : "");
   }
 }
 
@@ -146,7 +149,7 @@ static struct ls_json_options read_options(lua_State *L, bool encode) {
  *
  * Raises, with the path to it, for what JSON cannot hold: functions, NaN, tables with holes or mixed keys, strings that
  * are not UTF-8, tables that contain themselves. Metamethods are not called. Options: indent (true, or spaces for each
- * level), sort_keys, max_depth (128).
+ * level), sort_keys, max_depth (128), replace_invalid (bytes of strings and keys that are no UTF-8 become U+FFFD each).
  *
  *   json.encode({id = 7, tags = {"a", "b"}}, {sort_keys = true})   --> {"id":7,"tags":["a","b"]} */
 static int l_encode(lua_State *L) {

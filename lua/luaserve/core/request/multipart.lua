@@ -2,6 +2,7 @@
 --- Methods of requests whose body has several parts.
 
 local multipart = require "luaserve.multipart"
+local check_self = require "luaserve.core.request".check_self
 local reject = require "luaserve.core.request".reject
 
 local methods = {}
@@ -16,6 +17,7 @@ end
 -- is answered 400, 413 or 415.
 -- @usage for part in req:multipart { max_file = 10 << 20 } do if part.filename then part:save(path) end end
 function methods.multipart(req, options)
+  check_self(req, "req:multipart")
   local limits = multipart._check(options, "req:multipart")
   return multipart._next_part, open(req, limits)
 end
@@ -28,6 +30,7 @@ end
 -- fields as { name =, value = }
 -- @usage local fields, files = req:multipart_form { max_file = 10 << 20 }
 function methods.multipart_form(req, options)
+  check_self(req, "req:multipart_form")
   local checked = multipart._check(options, "req:multipart_form", true)
   return multipart._read_form(open(req, checked), checked)
 end

@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- What a request brings, checked against a schema.
 
+local failures = require "luaserve.core.failure"
 local http_error = require "luaserve.http_error"
-local printable = require "luaserve.core.text".printable
+local check_self = require "luaserve.core.request".check_self
 local reject = require "luaserve.core.request".reject
 local url = require "luaserve.url"
 local validate = require "luaserve.validate"
@@ -24,7 +25,7 @@ end
 local function expect(req, value, message, code)
   if value ~= nil then return value end
   if not statuses[code] then error(message, 0) end
-  return raise(req, statuses[code], printable(message))
+  return raise(req, statuses[code], failures.sentence(statuses[code], message))
 end
 
 --- Adds a value of the name: to a list of all where the schema wants an array, else only the first one.
@@ -90,13 +91,14 @@ end
 -- HEAD and DELETE, else the body by its content type. All but JSON is text, which becomes what is wanted
 -- @usage local note = req:validate(schema)
 function methods.validate(req, schema, from)
+  check_self(req, "req:validate")
   if not validate.is(schema) then error("req:validate: a schema of luaserve.validate is needed", 2) end
   from = from or source_of(req)
   local read = sources[from]
   if not read then
     error(("req:validate: from is json, form, multipart, query or params, not %s"):format(tostring(from)), 2)
   end
-  local value, errors = schema(read(req, schema), { coerce = from ~= "json" })
+  local value, errors = schema(read(req, schema), { coerce = from ~= "json", from_json = from == "json" })
   if errors then raise(req, 400, "the request is not valid", { errors = errors }) end
   return value
 end

@@ -1,0 +1,155 @@
+-- SPDX-License-Identifier: MIT
+-- What is said of mistakes that people make who are new here, or come from elsewhere.
+local App = require "luaserve.app"
+local middleware = require "luaserve.middleware"
+local test = require "luaserve.test"
+
+--- What the log says of a handler that fails, from the message on.
+local function logged(handler)
+  local client = test.client(handler)
+  client:get("/"):expect(500)
+  return (client:log():gsub("^%S+ error: %S+ %S+: ", ""))
+end
+
+local function assert_raises(text, fn)
+  local ok, message = pcall(fn)
+  assert.is_false(ok)
+  assert.matches("^spec/mistakes_spec.lua:%d+: ", message)
+  assert.equal(text, (message:gsub("^spec/mistakes_spec.lua:%d+: ", "")))
+end
+
+local function assert_logs(text, handler)
+  local line = logged(handler)
+  assert.is_truthy(line:find(text, 1, true), line)
+end
+
+describe("an app", function()
+  local app
+  before_each(function() app = App.new() end)
+
+  it("is made with a dot", function()
+    assert_raises("App.new is called with a dot: App.new()", function() App:new() end)
+    assert_raises("an app is made with App.new()", function() App() end)
+  end)
+
+  it("does not listen, and says who does", function()
+    local text = ": return the app from the script, or http.create_server(app):listen(8080)"
+    assert_raises("an app has no 'listen'" .. text, function() app:listen(8080) end)
+    assert_raises("an app has no 'run'" .. text, function() app:run() end)
+    assert_raises("an app has no 'nothing'", function() app:nothing() end)
+    assert_raises("an app has no 'del': app:delete", function() app:group("/a"):del("/", print) end)
+  end)
+
+  it("has methods, which are called with a colon", function()
+    for _, name in ipairs { "get", "use", "group", "mount", "static", "on_error", "not_found", "url_for", "request" } do
+      local text = ("'%s' is a method: app:%s(...), with a colon, not app.%s(...)"):format(name, name, name)
+      assert_raises(text, function() app[name]("/x", print) end)
+    end
+  end)
+
+  it("takes patterns in its own spelling only", function()
+    for pattern, problem in pairs {
+      ["/u/{id}"] = "'{id}' is spelt :id here",
+      ["/u/{id:[0-9]+}/x"] = "'{id:[0-9]+}' is spelt :id(...) here",
+      ["/u/{...rest}"] = "'{...rest}' is spelt *rest here",
+      ["/u/<id>"] = "'<id>' is spelt :id here",
+      ["/u/<int:id>"] = "'<int:id>' is spelt :id here",
+      ["/u/[id]"] = "'[id]' is spelt :id here",
+      ["/u/*"] = "'*' is spelt *name here",
+      ["/u/(.*)"] = "'(.*)' is spelt :name, or *name for the rest here",
+      ["/u/%d+"] = "'%d+' is spelt :name(%d+) here",
+      ["/u/(\\d+)"] = "'(\\d+)' is spelt :name(%d+) here",
+      ["/u/([0-9]+)"] = "'([0-9]+)' is spelt :name([...]+) here",
+      ["/u/:id(\\d+)"] = "the constraint of :id is a Lua pattern, which says %d for \\d",
+    } do
+      local text = ("app:get: '%s' is no pattern: %s"):format(pattern, problem)
+      assert_raises(text, function() app:get(pattern, print) end)
+    end
+  end)
+
+  it("still has literals with such characters in them", function()
+    for _, text in ipairs { "100%", "a$b", "(x)", "{}", "a[1]", "$metadata", "%discount" } do
+      app:get("/" .. text, function(_, res) res:send("found") end)
+    end
+    assert.equal("found", app:request("/100%25").body)
+    assert.equal("found", app:request("/(x)").body)
+    assert.equal("found", app:request("/%7B%7D").body)
+  end)
+
+  it("serves no folder that is not there", function()
+    local text = "the folder cannot be opened: /nowhere/at/all: No such file or directory"
+    assert_raises("app:static: middleware.static: " .. text, function() app:static("/a", "/nowhere/at/all") end)
+    assert_raises("middleware.static: " .. text, function() middleware.static { root = "/nowhere/at/all" } end)
+    assert_raises("middleware.static: the folder cannot be opened: Makefile: Not a directory",
+      function() middleware.static { root = "Makefile" } end)
+    assert_raises("app:static: the folder is missing: app:static('/assets', 'public')",
+      function() app:static("public") end)
+  end)
+end)
+
+describe("the log", function()
+  it("knows fields that were called", function()
+    local text = "value (%s 'status'): res.status is a field: res.status = 404, or res:send(404, body)"
+    assert_logs(text:format "field", function(_, res) res.status(404) end)
+    assert_logs(text:format "method", function(_, res) res:status(404):send("x") end)
+    assert_logs("req.query is a field: req.query.name, or req:query_all(name)", function(req) req.query("x") end)
+  end)
+
+  it("knows methods that were used as fields", function()
+    local text = ": req:body() is a method, and waits for the body"
+    assert_logs(text, function(req, res) res:send("got " .. req.body) end)
+    assert_logs(text, function(req, res) res:send(tostring(#req.body)) end)
+    assert_logs(text, function(req, res) res:send(req.body.name) end)
+  end)
+
+  it("knows names that others have", function()
+    assert_logs("res has no field 'render': res:html(", function(_, res) res:render("x") end)
+    assert_logs("res has no field 'end': res:finish() ends", function(_, res) res["end"](res) end)
+    assert_logs("res has no field 'headers': res:set(name, value)", function(_, res) res.headers.a = "b" end)
+    assert_logs("res.body cannot be set: res:send(body)", function(_, res) res.body = "x" end)
+    assert_logs("req has no field 'ip': req.remote_address", function(req, res) res:send(req.ip) end)
+  end)
+
+  it("guesses no name that has nothing in common with what was written", function()
+    local line = logged(function(req) return req.zip end)
+    assert.is_truthy(line:find("req has no field 'zip'", 1, true), line)
+    assert.is_nil(line:find("did you mean", 1, true))
+  end)
+
+  it("knows statuses that do not come first", function()
+    assert_logs("res:send: the status comes first: res:send(404, ...)", function(_, res) res:send("x", 404) end)
+    assert_logs("res:json: the status comes first: res:json(404, ...)", function(_, res) res:json({}, 404) end)
+    assert_logs("res:redirect: the status comes first: res:redirect(301, ...)",
+      function(_, res) res:redirect("/x", 301) end)
+  end)
+
+  it("knows methods that were called with a dot, at the handler's line", function()
+    local text = "'%s' is a method: %s:%s(...), with a colon, not %s.%s(...)"
+    local function assert_says(owner, name, handler)
+      local line = logged(handler)
+      assert.is_truthy(line:find(text:format(name, owner, name, owner, name), 1, true), line)
+      assert.matches("^spec/mistakes_spec.lua:", line)
+    end
+    assert_says("res", "send", function(_, res) res.send("x") end)
+    assert_says("res", "set_cookie", function(_, res) res.set_cookie("x", "y") end)
+    assert_says("req", "body", function(req) req.body() end)
+    assert_says("req", "cookie", function(req) req.cookie("x") end)
+    assert_says("req", "validate", function(req) req.validate("x") end)
+  end)
+
+  it("knows handlers that return their answer", function()
+    assert_logs("returned a string instead of answering: res:send sends it", function() return "hello" end)
+    assert_logs("returned a table instead of answering: res:json sends it", function() return { a = 1 } end)
+    local app = App.new():get("/", function() return "hello" end)
+    assert_logs("returned a string instead of answering: res:send sends it", app)
+    assert_logs("ended without answering", function() end)
+  end)
+
+  it("knows answers that were raised as what they are not", function()
+    local text = "was raised: an error that is an answer is http_error.new(status, message)"
+    assert_logs("404: a number " .. text, function() error(404) end)
+    assert_logs("a table { status = 404, message = 'no such note', ... } " .. text,
+      function() error({ status = 404, message = "no such note" }) end)
+    assert_logs("a table { ... } " .. text, App.new():get("/", function() error({}) end))
+  end)
+end)
