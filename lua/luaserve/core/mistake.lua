@@ -322,7 +322,8 @@ end
 local function trim_traceback(frames)
   local own = {}
   for frame in frames:gmatch("[^\n]+") do
-    if not frame:find("^\t%[C%]: in ") and not frame:find("^\tluaserve/") then own[#own + 1] = frame end
+    local is_own = not frame:find("^\t%[C%]: in ") and not frame:find("^\tluaserve/")
+    if is_own and (#own > 0 or frame ~= "\t(...tail calls...)") then own[#own + 1] = frame end
   end
   return #own > 0 and table.concat(own, "\n") or frames
 end
