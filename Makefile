@@ -348,6 +348,7 @@ bench-keep: $(BIN)
 
 bench: setup-bench
 	@$(MAKE) --no-print-directory build bench-floors
+	@test build/pgo/luaserve -nt luaserve || $(MAKE) --no-print-directory pgo
 	@ulimit -n $$(ulimit -Hn) && ./$(BIN) bench/run.lua $(if $(QUICK),--quick) --works "$(WORKS)" --servers "$(SERVERS)" \
 	  --rounds "$(ROUNDS)" --duration "$(DURATION)"
 	@$(MAKE) --no-print-directory bench-report

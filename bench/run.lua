@@ -230,7 +230,8 @@ local function save(path, jobs, servers, options, machine_now)
   local out = { machine = machine_now, date = os.date("!%Y-%m-%d"), rounds = options.rounds,
     duration = options.duration, servers = json.array(), works = json.array(), results = json.object() }
   for i, peer in ipairs(servers) do
-    out.servers[i] = { name = peer.name, label = peer.label, version = peer.told, floor = peer.floor or false }
+    out.servers[i] = { name = peer.name, label = peer.label, version = peer.told, floor = peer.floor or false,
+      build = peer.build or false }
   end
   for _, job in ipairs(jobs) do
     local work = job.work
@@ -250,7 +251,7 @@ local function tell_losses(jobs)
     local own = job.results.luaserve and stats.of(job.results.luaserve.rounds or {}, figure)
     for _, peer in ipairs(own and job.servers or {}) do
       local other = stats.of(job.results[peer.name].rounds, figure)
-      if not peer.floor and other and other.median < own.median then
+      if not (peer.floor or peer.build) and other and other.median < own.median then
         local remark = peer.other[job.work.kind]
         print(("%s: %s %.2f, luaserve %.2f%s"):format(
           job.work.title, peer.label, other.median, own.median, remark and " (" .. remark .. ")" or ""))

@@ -8,6 +8,7 @@
 --   lacks          by kind, why it has no such handler
 --   other          by kind, what answers instead of a handler, so that the comparison is with another kind of thing
 --   floor          what is no server that anybody would use
+--   build          another build of luaserve: no rival of it
 
 local fs, net, process = require "luaserve.fs", require "luaserve.net", require "luaserve.process"
 
@@ -62,6 +63,9 @@ local no_router = "it has no router"
 return {
   { name = "luaserve", label = "luaserve", command = script(LUASERVE, "-p", "0", "bench/apps/works.lua"),
     version = { LUASERVE, "--version" }, lacks = {}, other = {} },
+  { name = "luaserve-pgo", label = "luaserve, make pgo", build = true,
+    command = script("build/pgo/luaserve", "-p", "0", "bench/apps/works.lua"),
+    version = { "build/pgo/luaserve", "--version" }, lacks = {}, other = {} },
   { name = "node", label = "Node http", command = script("node", "bench/peers/node.mjs"),
     version = { "node", "--version" }, lacks = { routes = no_router }, other = {} },
   { name = "fastify", label = "Fastify", command = script("node", "bench/peers/fastify.mjs"),

@@ -59,7 +59,7 @@ local function work_of(results, work)
         shown.rows[#shown.rows + 1] = row
         if server.name == "luaserve" then shown.own = row end
       end
-    elseif result and not server.floor then
+    elseif result and not (server.floor or server.build) then
       shown.lacks[#shown.lacks + 1] = server.label .. ": " .. result.lacks
     end
   end
@@ -82,7 +82,7 @@ end
 --- The best of those that answer by a handler, as luaserve does, and are not luaserve.
 function data.best_other(work)
   for _, row in ipairs(work.rows) do
-    if row ~= work.own and not row.server.floor and not row.other then return row end
+    if row ~= work.own and not (row.server.floor or row.server.build or row.other) then return row end
   end
 end
 

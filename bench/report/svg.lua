@@ -76,7 +76,7 @@ function svg.bars(work, format)
   local list = open(BAR.width, #work.rows * BAR.row + 4, work.title)
   for i, row in ipairs(work.rows) do
     local y = i * BAR.row - BAR.row / 2 + 2
-    local class = row == work.own and "own" or row.server.floor and "floor" or row.other and "other" or "peer"
+    local class = (row == work.own or row.server.build) and "own" or row.server.floor and "floor" or row.other and "other" or "peer"
     element(list, '<g class="%s">', class)
     element(list, "<title>%s: %s, from %s to %s</title>", escape(row.server.label), format(row.value.median),
       format(row.value.low), format(row.value.high))
@@ -122,7 +122,7 @@ function svg.ratios(works, colours)
     text(list, RATIO.label - 14, y + 4.5, "name", work.title)
     for at = #work.rows, 1, -1 do
       local row = work.rows[at]
-      if row ~= work.own and not row.server.floor then
+      if row ~= work.own and not (row.server.floor or row.server.build) then
         local ratio = row.value.median / work.own.value.median
         element(list, '<circle cx="%.1f" cy="%.1f" r="5.5" class="dot c%d%s"><title>%s: %s: %s</title></circle>',
           ratio_x(ratio), y, colours[row.server.name], row.other and " hollow" or "", escape(row.server.label),
@@ -223,7 +223,7 @@ function svg.curve(points, axis, colours)
   local labels = {}
   for _, one in ipairs(order) do
     local own, name = one.server.name == "luaserve", one.server.name
-    local class = own and "own" or one.server.floor and "floor" or "c" .. colours[name]
+    local class = (own or one.server.build) and "own" or one.server.floor and "floor" or "c" .. colours[name]
     curve_line(list, one, x, y, class)
     labels[#labels + 1] = { y = y(one[#one].value.median) + 4, class = class, x = x(one[#one].at) + 9,
       text = one.server.label:gsub("^floor: ", ""):gsub(" in C$", "") }
