@@ -563,7 +563,7 @@ describe("client:stream", function()
     end)
     local events = client:stream("/"):events()
     assert.same({ event = "message", data = "first", id = "" }, events:next())
-    assert.same({ event = "change", data = "a\nb", id = "7", retry = 100 }, events:next())
+    assert.same({ event = "change", data = "a\nb", id = "7", retry = 0.1 }, events:next())
     assert.same({ "a comment" }, events.comments)
     local rest = {}
     for event in events:each() do rest[#rest + 1] = event.data end

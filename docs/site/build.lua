@@ -215,6 +215,7 @@ local function begin()
   end
   assert(fs.rm(folder, { recursive = true, force = true }))
   assert(fs.mkdir(folder, { recursive = true }))
+  assert(fs.write_file(folder .. "/search-index.js", "")) -- also a build that fails leaves a folder that is a site's
 end
 
 begin()

@@ -36,7 +36,7 @@ local fields = {}
 function fields.event(event, value) event.event = value end
 function fields.data(event, value) table.insert(event.lines, value) end
 function fields.id(_, value, self) if not value:find("\0", 1, true) then self.last_id = value end end
-function fields.retry(event, value) if value:find("^%d+$") then event.retry = math.tointeger(tonumber(value)) end end
+function fields.retry(event, value) if value:find("^%d+$") then event.retry = tonumber(value) / 1000 end end
 
 local function take_line(self, event, line)
   if line:sub(1, 1) == ":" then
@@ -49,7 +49,7 @@ local function take_line(self, event, line)
 end
 
 --- Async. The next event.
--- @return { event = its type, or "message", data =, id = the last id that was sent, or "", retry = in milliseconds };
+-- @return { event = its type, or "message", data =, id = the last id that was sent, or "", retry = in seconds };
 -- nil at the end of the stream. Comments are in events.comments, in their order
 function Events:next()
   local event = { lines = {} }

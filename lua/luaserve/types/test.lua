@@ -236,7 +236,7 @@ local events = {}
 ---@field event string
 ---@field data string
 ---@field id string
----@field retry? integer milliseconds
+---@field retry? number seconds
 
 ---The next event; nil at the end.
 ---@async
