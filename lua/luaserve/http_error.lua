@@ -32,7 +32,10 @@ end
 
 --- Whether value is such an error.
 function http_error.is(value)
-  return getmetatable(value) == HttpError
+  local metatable = getmetatable(value)
+  if metatable == HttpError then return true end
+  -- By name, where this module has been loaded anew, as between files of specs, and what has raised it has not.
+  return type(metatable) == "table" and rawget(metatable, "__name") == HttpError.__name
 end
 
 function HttpError:__tostring()

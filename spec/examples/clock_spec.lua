@@ -100,6 +100,7 @@ describe("examples/clock.lua", function()
     for _, line in ipairs(page:console()) do
       assert.is_truthy(line:find("/ticks .*net::ERR_") or line:find("missed %d+ ticks"), line)
     end
+    page:close()
   end)
 
   it("is readable in the dark", function()

@@ -171,6 +171,7 @@ end
 function Page:go(place, path)
   if type(place) ~= "string" then
     place = ("http://%s:%d%s"):format(place.address.host, place.address.port, path or "/")
+    test.cleanup(self.close, self) -- before the server ends, which the page would tell as an error
   end
   ask(self, "POST", "/url", { url = place })
 end
