@@ -254,11 +254,17 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
 endif
 
-# Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test.
+# Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test. They
+# wait for most of their time, so those of whole programs run beside the others, and are shown behind them.
 # ThreadSanitizer does not follow the longjmp of a yield: after some ten thousand awaits of one process its stack of calls
 # is full. So it gets the Lua specs of what runs on threads only, each in a process of its own.
+PROGRAM_SPECS := spec/system spec/examples
+MODULE_SPECS = $(sort $(wildcard spec/*_spec.lua))
 THREAD_SPECS = $(sort $(wildcard $(foreach name,crypto crypto_* dns dns_* fs fs_* native pool runtime shared worker,spec/$(name)_spec.lua)))
-LUA_SPECS := $(if $(filter thread,$(SANITIZE)),$(THREAD_SPECS),all)
+
+# $(call lua_specs,name,paths): runs them; fails when one of them does.
+lua_specs = { echo "$(BIN) test $(1)"; timeout --foreground 900 $(RUNNER) ./$(BIN) test $(2) || \
+  { echo "FAILED $(BIN) test $(1) (status $$?)"; false; }; }
 
 specs: export LUASERVE := $(abspath $(BIN))
 specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
@@ -266,19 +272,12 @@ specs: $(BIN) $(C_SPEC_BINS) $(MODULES)
 	  echo "$${spec#$(BUILD)/}"; \
 	  timeout --foreground 120 $(RUNNER) $$spec || { echo "FAILED $$spec (status $$?)"; failed=1; }; \
 	done; \
-	$(foreach spec,$(LUA_SPECS),echo "$(BIN) test $(spec:all=)"; \
-	timeout --foreground 900 $(RUNNER) ./$(BIN) test $(spec:all=) || \
-	  { echo "FAILED $(BIN) test $(spec:all=) (status $$?)"; failed=1; };) \
+	$(if $(filter thread,$(SANITIZE)), \
+	  $(foreach spec,$(THREAD_SPECS),$(call lua_specs,$(spec),$(spec)) || failed=1;), \
+	  beside=$$(mktemp) && { $(call lua_specs,$(PROGRAM_SPECS),$(PROGRAM_SPECS)) >"$$beside" 2>&1 & \
+	  $(call lua_specs,spec/*_spec.lua,$(MODULE_SPECS)) || failed=1; \
+	  wait $$! || failed=1; cat "$$beside"; rm "$$beside"; };) \
 	test -z "$$failed"
-
-# --- Documentation -----------------------------------------------------------------------------------------------------
-
-# The texts of docs/ as a site, in build/docs: ./luaserve examples/docs.lua serves it, and a browser opens it as it is.
-docs: setup setup-docs
-	@$(MAKE) --no-print-directory site
-
-site: $(BIN)
-	@./$(BIN) docs/site/build.lua build/docs
 
 # --- Fuzz ------------------------------------------------------------------------------------------------------------
 
