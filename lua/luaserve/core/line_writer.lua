@@ -109,7 +109,7 @@ function LineWriter:run()
     if ok then
       self.written = self.written + count
     else
-      self.dropped, self.unreported = self.dropped + count, self.unreported + count
+      self:miss(count)
     end
     self:complain(message)
     text, count = self:take_batch(BATCH_MAX)
@@ -121,11 +121,16 @@ function LineWriter:__close()
   self.running = false
 end
 
+--- Counts lines that nobody could put.
+function LineWriter:miss(count)
+  self.dropped, self.unreported = self.dropped + count, self.unreported + count
+end
+
 --- Takes a line, with its end, to be written soon.
 -- @return whether it was taken; false: too many wait
 function LineWriter:put(line)
   if self.count >= self.limit then
-    self.dropped, self.unreported = self.dropped + 1, self.unreported + 1
+    self:miss(1)
     return false
   end
   self.count = self.count + 1
