@@ -106,8 +106,8 @@ describe("on_refuse", function()
   end)
 
   it("tells of a coding that is not taken, and of later requests of a connection", function()
-    local refusal = refusal_of("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Encoding: rot13\r\n\r\nx",
-      { decompress = true })
+    local refusal = refusal_of("POST /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1\r\n" ..
+      "Content-Encoding: rot13\r\n\r\nx", { decompress = true })
     assert.same({ 415, "/x" }, { refusal.status, refusal.url })
     local address, told = serve {}
     send(address, "GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\n\r\n")

@@ -16,9 +16,13 @@ local middleware = {}
 ---@field skip? fun(req: luaserve.request, res: luaserve.response): boolean?
 ---@field mode? integer permissions of a new file; default 0640
 
----A line for each request, when all of it is over.
+---@class luaserve.middleware.access_log
+---@overload fun(req: luaserve.request, res: luaserve.response, next: fun(): ...): ...
+---@field on_refuse fun(refusal: luaserve.http.refusal) for the server of a plain handler
+
+---A line for each request, when all of it is over, and for what the server refuses.
 ---@param options? luaserve.middleware.access_log_options
----@return luaserve.middleware.function
+---@return luaserve.middleware.access_log
 function middleware.access_log(options) end
 
 ---@class luaserve.middleware.basic_auth_options
