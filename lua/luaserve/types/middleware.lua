@@ -76,6 +76,7 @@ function middleware.cors(options) end
 ---@field cookie? string default "csrf"
 ---@field secure? boolean default as the request is
 ---@field origins? string[] others that may send requests
+---@field trust_origin? boolean what the browser says to come from here needs no token; default false
 ---@field exempt? fun(req: luaserve.request): boolean?
 ---@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default 403 as text
 
