@@ -9,6 +9,7 @@
 local crypto = require "luaserve.crypto"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
+local refuse = require "luaserve.core.refuse"
 
 local WHAT = "middleware.csrf"
 local KNOWN = { "answer", "cookie", "exempt", "field", "header", "origins", "secret", "secure", "trust_origin" }
@@ -132,8 +133,8 @@ local function offer_token(req, res, keys)
   setmetatable(locals, metatable)
 end
 
-local function refuse(_, res, reason)
-  return res:send(403, "this request was refused: " .. reason .. "\n")
+local function answer_reason(req, res, reason)
+  return refuse(req, res, 403, "this request was refused: " .. reason)
 end
 
 --- A middleware that refuses what may be forged, with 403. The visitor's key is in the session, whose middleware comes
@@ -152,7 +153,7 @@ return function(options)
   local name = option(options, WHAT, "cookie", "header name", "csrf")
   local secure = option(options, WHAT, "secure", "boolean")
   local exempt = option(options, WHAT, "exempt", "function")
-  local answer = option(options, WHAT, "answer", "function", refuse)
+  local answer = option(options, WHAT, "answer", "function", answer_reason)
   local trust_origin = option(options, WHAT, "trust_origin", "boolean", false)
   local secret = option(options, WHAT, "secret", "string")
   if secret and #secret < SECRET_MIN then

@@ -78,7 +78,7 @@ function middleware.cors(options) end
 ---@field origins? string[] others that may send requests
 ---@field trust_origin? boolean what the browser says to come from here needs no token; default false
 ---@field exempt? fun(req: luaserve.request): boolean?
----@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default 403 as text
+---@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default: refuses with 403
 
 ---Refuses what another site may have forged; the token is req.locals.csrf_token.
 ---@param options? luaserve.middleware.csrf_options

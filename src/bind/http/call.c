@@ -432,7 +432,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   if (rt->tracing.on)
     ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
-  call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
+  call->in_app = call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
   call->returned = NULL;
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);

@@ -144,6 +144,7 @@ struct ls_call {
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
   bool later, gone;
+  bool in_app;         /* an app handles it, and answers for http errors */
   bool rejected;       /* the handler passed that on as its error: answered by rejection_status */
   bool over_limit;     /* the body is larger than req:body(limit) allowed: 413 */
   bool has_events;     /* the response is a stream of events: bind/http/events.h. The timer is the heartbeat's then */
