@@ -46,7 +46,8 @@ describe("on_refuse", function()
 
   it("tells all that is known of a request that is too large", function()
     local before = os.time()
-    local refusal, answer = refusal_of("POST /up?a=b HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n", { max_body = 10 })
+    local bytes = "POST /up?a=b HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n"
+    local refusal, answer = refusal_of(bytes, { max_body = 10 })
     assert.is_true(refusal.time >= before and refusal.time <= os.time())
     assert.equal("integer", math.type(refusal.remote_port))
     assert.equal(#answer:match "\r\n\r\n(.*)", refusal.bytes_written)
@@ -221,7 +222,8 @@ describe("access_log of refused requests", function()
 
   it("has lines for them, too", function()
     local lines = lines_of(too_large, {})
-    assert.matches('^127%.0%.0%.1 %- %- %[[^]]+%] "POST /x%?token=secret HTTP/1.1" 413 %d+ "%-" "%-" 0%.000 "%-"\n$', lines[1])
+    assert.matches('^127%.0%.0%.1 %- %- %[[^]]+%] "POST /x%?token=secret HTTP/1.1" 413 %d+ "%-" "%-" 0%.000 "%-"\n$',
+      lines[1])
     assert.equal(1, #lines)
     assert.matches('%] "%-" 400 ', lines_of("\r\r", {})[1])
     assert.matches('%] "\\x16\\x03 \\"\\x1b" 400 ', lines_of('\22\3 "\27\r\n\r\n', {})[1])

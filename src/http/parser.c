@@ -11,8 +11,8 @@
 #include "http/url.h"
 
 enum {
-  VERSION_LEN = 11,       /* " HTTP/1.1\r\n" */
-  LINE_SLACK = 64,        /* bytes of a request line beside its target, before they are checked */
+  VERSION_LEN = 11,        /* " HTTP/1.1\r\n" */
+  LINE_SLACK = 64,         /* bytes of a request line beside its target, before they are checked */
   MAX_CONTENT_DIGITS = 18, /* of a Content-Length that surely fits */
   BEGINNING = 1024         /* bytes of a refused head that are kept */
 };

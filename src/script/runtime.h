@@ -63,8 +63,8 @@ struct ls_runtime {
   struct ls_list workers;       /* bind/worker's: those that it has started */
   struct ls_shutdown *shutdown; /* bind/shutdown.c's; NULL until something listens */
   uint64_t grace_ms;            /* what an orderly end leaves to what is under way */
-  bool is_command;              /* it is one of luaserve's, such as "test": a signal leaves it undone, whatever it serves */
-  uint64_t task_errors;         /* errors that nobody joined */
+  bool is_command;      /* it is one of luaserve's, such as "test": a signal leaves it undone, whatever it serves */
+  uint64_t task_errors; /* errors that nobody joined */
   uint64_t requests, requests_ended; /* that handlers were given, and those of them that are over */
   struct ls_collector collector;
   struct ls_tracing tracing;

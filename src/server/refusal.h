@@ -15,8 +15,8 @@ struct ls_server;
 
 struct ls_refusal {
   int status;
-  const char *reason;            /* a constant text */
-  struct ls_slice line;          /* see ls_head_line, no more than LS_REFUSAL_LINE bytes; borrowed. Empty: nothing came */
+  const char *reason;   /* a constant text */
+  struct ls_slice line; /* see ls_head_line, no more than LS_REFUSAL_LINE bytes; borrowed. Empty: nothing came */
   char address[LS_IP_TEXT_SIZE]; /* of the client, see struct ls_origin; "": a unix socket, or it is not known */
   int port;                      /* -1: it is not known */
   uint64_t bytes;                /* of the answer's body */

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- A line for each request, when all of it is over, also where it failed, timed out or its client left; and for what the
--- server refused before it was anybody's.
+--- A line for each request, when all of it is over, also where it failed, timed out or its client left; and for what
+-- the server refused before it was anybody's.
 
 local json = require "luaserve.json"
 local line_writer = require "luaserve.core.line_writer"
@@ -130,8 +130,8 @@ local function entry_of_refusal(refusal, with_query)
   }
 end
 
---- A middleware that logs requests, and those that the server refuses. Put it first. It is an object that can be called;
--- its function on_refuse is the option of that name for http.create_server, which an app takes by itself.
+--- A middleware that logs requests, and those that the server refuses. Put it first. It is an object that can be
+-- called; its function on_refuse is the option of that name for http.create_server, which an app takes by itself.
 -- @param options to: "stderr", "stdout", the path of a file, or a function (line, entry) that does what it likes with
 -- them; format: "combined", "json", or a function (entry) that gives the line; query: true, or false: URLs are logged
 -- without their queries, which may hold secrets; queue: lines that may wait (10000), those beyond are dropped and

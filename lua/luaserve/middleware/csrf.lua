@@ -95,8 +95,8 @@ local function foreign(req, origins)
   return nil
 end
 
---- Whether the browser tells that the request comes from this origin, or from one that may send requests: what no page of
--- another site can have it say. Nothing told is no proof, and the site "none" may be a link in a mail.
+--- Whether the browser tells that the request comes from this origin, or from one that may send requests: what no page
+-- of another site can have it say. Nothing told is no proof, and the site "none" may be a link in a mail.
 local function is_proven(req, origins)
   local origin, site = req.headers.origin, req.headers["sec-fetch-site"]
   if origin and origins[origin:lower()] then return true end
@@ -142,8 +142,8 @@ end
 -- @param options secret: a string of at least 32 random bytes; field: of a form ("csrf_token"); header
 -- ("x-csrf-token"); cookie: its name ("csrf"); secure: true, false, or as the request is; origins: others that may send
 -- requests, a list; exempt: a function (req) that says which requests need no token, such as those of an API that has
--- tokens of its own; answer: a function (req, res, reason) that refuses otherwise; trust_origin: whether a request needs no token of which the browser tells that
--- it comes from here (false)
+-- tokens of its own; answer: a function (req, res, reason) that refuses otherwise; trust_origin: true: no token is
+-- needed where the browser tells that the request comes from here
 -- @usage app:use(middleware.csrf())
 return function(options)
   options_of.check(options, WHAT, KNOWN)

@@ -107,8 +107,8 @@ static void free_if_over(struct ls_http_server *server) {
 
 void ls_http_server_settle(struct ls_http_server *server) {
   struct ls_runtime *rt = server->module->rt;
-  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) ||
-      server->telling != NULL || rt->exiting)
+  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) || server->telling != NULL ||
+      rt->exiting)
     return;
   luaL_unref(rt->L, LUA_REGISTRYINDEX, server->self);
   server->self = LUA_NOREF;
@@ -372,8 +372,7 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
   struct ls_http_server *server = malloc(sizeof *server);
   if (server == NULL)
     luaL_error(L, "not enough memory");
-  *server = (struct ls_http_server){
-      .module = module, .handler = LUA_NOREF, .on_refuse = LUA_NOREF, .self = LUA_NOREF};
+  *server = (struct ls_http_server){.module = module, .handler = LUA_NOREF, .on_refuse = LUA_NOREF, .self = LUA_NOREF};
   ls_list_init(&server->refusals);
   ls_list_init(&server->link);
   ls_list_init(&server->calls);

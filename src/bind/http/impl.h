@@ -60,8 +60,8 @@ struct ls_http_server {
   unsigned refusal_count, missed; /* of these; and of those that found no room since one was told */
   struct ls_task *telling;        /* that calls on_refuse; NULL */
   int on_refuse;                  /* registry reference; LUA_NOREF: nobody wants to know */
-  int handler; /* registry reference; LUA_NOREF once the userdata is gone */
-  int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
+  int handler;                    /* registry reference; LUA_NOREF once the userdata is gone */
+  int self; /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
   bool listening;
   bool closing;
