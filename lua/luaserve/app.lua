@@ -492,8 +492,8 @@ function app_module.new(given)
   if given == app_module then mistake("App.new is called with a dot: App.new()") end
   options.check(given, "app.new", new_options)
   given = given or none
-  local server = given.server
-  if server ~= nil and type(server) ~= "table" then mistake("app.new: server must be a table, not a %s", type(server)) end
+  local server, kind = given.server, type(given.server)
+  if server ~= nil and kind ~= "table" then mistake("app.new: server must be a table, not a %s", kind) end
   local app = setmetatable({
     _prefix = "", _entries = {}, _list = {}, _names = {}, _mounts = {}, _mounted = {}, _pseudo = {},
     _ignore_case = given.ignore_case and true or false, _server_options = server,

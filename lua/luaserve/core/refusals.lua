@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- What the server answers itself, told to the middleware of an app that wants to know it: that which is an object with a
--- function on_refuse, and is used for all requests.
+--- What the server answers itself, told to the middleware of an app that wants to know it: that which is an object
+-- with a function on_refuse, and is used for all requests.
 -- @module luaserve.core.refusals
 
 local refusals = {}

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- How middleware refuses a request: in an app by an http error, so that the app's on_error and error_pages answer it as they
--- do all others; elsewhere, where nobody would, by the answer itself.
+--- How middleware refuses a request: in an app by an http error, so that the app's on_error and error_pages answer it
+-- as they do all others; elsewhere, where nobody would, by the answer itself.
 -- @module luaserve.core.refuse
 
 local core = require "luaserve.core.routes"
