@@ -57,14 +57,14 @@ struct ls_runtime {
   struct ls_task *main_task;   /* the main chunk's; NULL once it has returned */
   enum ls_globals globals;
   bool development;             /* for the one who writes the program, not for strangers: errors may be shown */
+  bool is_command;              /* such as "test", of luaserve's own: a signal leaves it undone, whatever it serves */
   const char *app_folder;       /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
   struct ls_process *process;   /* NULL until luaserve.process is first required. Lua owns it */
   struct ls_worker *worker;     /* the worker that this is; NULL: the main program */
   struct ls_list workers;       /* bind/worker's: those that it has started */
   struct ls_shutdown *shutdown; /* bind/shutdown.c's; NULL until something listens */
   uint64_t grace_ms;            /* what an orderly end leaves to what is under way */
-  bool is_command;      /* it is one of luaserve's, such as "test": a signal leaves it undone, whatever it serves */
-  uint64_t task_errors; /* errors that nobody joined */
+  uint64_t task_errors;         /* errors that nobody joined */
   uint64_t requests, requests_ended; /* that handlers were given, and those of them that are over */
   struct ls_collector collector;
   struct ls_tracing tracing;

@@ -8,10 +8,6 @@
 #include "server/request.h"
 #include "server/state.h"
 
-static void tell(struct ls_server *server, const struct ls_refusal *refusal) {
-  server->handler->on_refused(server, refusal);
-}
-
 static bool is_awaited(const struct ls_server *server) {
   return server->options.tell_refusals && server->handler->on_refused != NULL;
 }
@@ -43,7 +39,7 @@ void ls_refusal_of_request(struct ls_request *request) {
   if (refusal.line.len > LS_REFUSAL_LINE)
     refusal.line.len = LS_REFUSAL_LINE;
   find_client(request, &refusal);
-  tell(server, &refusal);
+  server->handler->on_refused(server, &refusal);
 }
 
 void ls_refusal_of_connection(struct ls_server *server, int fd, const char *reason, uint64_t bytes) {
@@ -54,5 +50,5 @@ void ls_refusal_of_connection(struct ls_server *server, int fd, const char *reas
   socklen_t size = sizeof address;
   if (getpeername(fd, (struct sockaddr *)&address, &size) == 0)
     ls_address_text((struct sockaddr *)&address, refusal.address, sizeof refusal.address, &refusal.port);
-  tell(server, &refusal);
+  server->handler->on_refused(server, &refusal);
 }
