@@ -1,10 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Middleware that lets some requests pass: basic_auth, bearer_auth, rate_limit.
 
+local App = require "luaserve.app"
 local middleware = require "spec.support.middleware"
 local basic_auth = require "luaserve.middleware.basic_auth"
 local bearer_auth = require "luaserve.middleware.bearer_auth"
 local crypto = require "luaserve.crypto"
+local csrf = require "luaserve.middleware.csrf"
+local error_pages = require "luaserve.middleware.error_pages"
+local http_error = require "luaserve.http_error"
+local json = require "luaserve.json"
 local rate_limit = require "luaserve.middleware.rate_limit"
 local shared = require "luaserve.shared"
 local timer = require "luaserve.timer"
@@ -14,6 +19,57 @@ local serve = middleware.serve
 after_each(function() middleware.clean_up() end)
 
 local function answer_user(req, res) res:send(tostring(req.locals.user)) end
+
+describe("refusals in an app", function()
+  local refusing = {
+    basic_auth = { 401, "unauthorized", basic_auth { users = { ada = "secret" } } },
+    bearer_auth = { 401, "unauthorized", bearer_auth { tokens = { [("x"):rep(16)] = "ada" } } },
+    csrf = { 403, "this request was refused: it comes from another site", csrf { secret = ("x"):rep(32) } },
+    rate_limit = { 429, "too many requests", rate_limit { limit = 1, key = function() return "all" end } },
+  }
+
+  --- The answer of an app with this middleware to a request that it refuses.
+  local function ask(name, prepare, headers)
+    local app <close> = App.new()
+    prepare(app)
+    app:use(refusing[name][3])
+    app:post("/", answer_user)
+    headers["sec-fetch-site"] = "cross-site"
+    if name == "rate_limit" then app:request { method = "POST" } end
+    return app:request { method = "POST", headers = headers }
+  end
+
+  for name, expected in pairs(refusing) do
+    local status, message = expected[1], expected[2]
+
+    it("of " .. name .. " are errors of it, for its handler and its pages", function()
+      local seen
+      local response = ask(name, function(app)
+        app:on_error(function(err, _, res)
+          seen = http_error.is(err) and { err.status, err.message }
+          res:send(err.status, "as the app has it")
+        end)
+      end, {})
+      assert.same({ status, "as the app has it" }, { response.status, response.body })
+      assert.same({ status, message }, seen)
+      response = ask(name, function(app) app:use(error_pages()) end, { accept = "text/html" })
+      assert.equal(status, response.status)
+      assert.matches("<p>" .. message .. "</p>", response.body, 1, true)
+    end)
+
+    it("of " .. name .. " tell the same without these", function()
+      local response = ask(name, function() end, {})
+      assert.same({ status, message .. "\n" }, { response.status, response.body })
+      local challenged, limited = response.headers["www-authenticate"], response.headers["retry-after"]
+      assert.equal(status == 401, challenged ~= nil)
+      assert.equal(status == 429, limited ~= nil)
+      local problem = ask(name, function() end, { accept = "application/json" })
+      assert.equal("application/problem+json", problem.headers["content-type"])
+      assert.equal(message, json.decode(problem.body).detail)
+      assert.same({ challenged, limited }, { problem.headers["www-authenticate"], problem.headers["retry-after"] })
+    end)
+  end
+end)
 
 describe("basic_auth", function()
   local function with(text, scheme)
@@ -193,8 +249,9 @@ describe("rate_limit", function()
 
   it("forgets old keys, so that it stays small", function()
     local key
-    local limit = rate_limit { limit = 1, window = 3600, max_keys = 4, key = function() return key end }
-    local response = { set = function() end, send = function(_, status) return status end }
+    local limit = rate_limit { limit = 1, window = 3600, max_keys = 4, key = function() return key end,
+      answer = function() return 429 end }
+    local response = { set = function() end }
     local function ask(name)
       key = name
       return limit({}, response, function() return 200 end)

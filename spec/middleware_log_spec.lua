@@ -155,6 +155,28 @@ describe("access_log", function()
       assert.same({ 1, 4 }, { (lines_in "old"), (lines_in "log") })
     end)
 
+    it("loses no line of those that the pool has not come to when the program ends", function()
+      os.execute("mkfifo " .. folder .. "/gate")
+      local server = process.serve_code(([[
+        local pool, process, task = require "luaserve.pool", require "luaserve.process", require "luaserve.task"
+        local folder = %q
+        process.on_exit(function() -- after that of the log
+          io.stdout:write("ending\n")
+          io.stdout:flush()
+        end)
+        local log = require "luaserve.middleware.access_log" { to = folder .. "/log" }
+        task.background(pool.run, function(path) io.open(path):close() end, folder .. "/gate")
+        return function(req, res)
+          return log(req, res, function() res:send("x") end)
+        end]]):format(folder), { env = "UV_THREADPOOL_SIZE=1" })
+      for i = 1, 5 do server:request("/" .. i) end
+      server:signal("TERM")
+      repeat until server:read_line() == "ending"
+      os.execute(": >" .. folder .. "/gate") -- lets the only thread of the pool go
+      assert.equal(0, (server:wait()))
+      assert.equal(5, (lines_in "log"))
+    end)
+
     it("drops lines over its queue, and tells on standard error", function()
       local server = process.serve_code(([[
         local log = require "luaserve.middleware.access_log" { to = %q, queue = 2 }

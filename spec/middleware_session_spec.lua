@@ -435,6 +435,27 @@ describe("csrf", function()
     assert.equal(403, ask(post(cookie_of(other), other.body)).status)
   end)
 
+  it("takes what surely comes from its own origin without a token, where it is told to", function()
+    local form = ("--b\r\ncontent-disposition: form-data; name=a\r\n\r\n1\r\n--b--\r\n")
+    local trusting = serve({ csrf { secret = secret, trust_origin = true, origins = { "https://other" } } }, page)
+    local strict = serve({ csrf { secret = secret } }, page)
+    local function status(ask, origin, site)
+      return ask { method = "POST", body = form, headers = { host = "spec", origin = origin, ["sec-fetch-site"] = site,
+        ["content-type"] = "multipart/form-data; boundary=b" } }.status
+    end
+    for _, own in ipairs { { "http://spec", "same-origin" }, { "http://spec" }, { nil, "same-origin" },
+        { "null", "same-origin" }, { "https://other", "cross-site" } } do
+      assert.equal(200, status(trusting, own[1], own[2]), own[1])
+      assert.equal(403, status(strict, own[1], own[2]), own[1])
+    end
+    for _, other in ipairs { {}, { nil, "none" }, { nil, "same-site" }, { nil, "cross-site" }, { "null" },
+        { "http://evil" }, { "http://evil", "same-origin" }, { "http://spec", "cross-site" }, { "http://spec:81" } } do
+      assert.equal(403, status(trusting, other[1], other[2]), other[1])
+    end
+    local page_form = trusting "/form" -- who tells nothing may bring a token
+    assert.equal(200, trusting(post(cookie_of(page_form), page_form.body, { origin = false })).status)
+  end)
+
   it("says what is missing", function()
     local failure
     local guard = function(_, res, next)

@@ -12,6 +12,7 @@ local failures = require "luaserve.core.failure"
 local guard = require "luaserve.core.methods".guard
 local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
+local refusals = require "luaserve.core.refusals"
 local router = require "luaserve.router"
 
 local app_module = {}
@@ -482,10 +483,6 @@ end
 
 -- ---- apps ----
 
-local function check_server_options(value)
-  if value ~= nil and type(value) ~= "table" then mistake("app.new: server must be a table, not a %s", type(value)) end
-end
-
 local new_options = { "ignore_case", "server", "strict_slashes" }
 
 --- A new app. It can be called as a handler is, returned by a script, and given to http.create_server.
@@ -495,10 +492,11 @@ function app_module.new(given)
   if given == app_module then mistake("App.new is called with a dot: App.new()") end
   options.check(given, "app.new", new_options)
   given = given or none
-  check_server_options(given.server)
+  local server, kind = given.server, type(given.server)
+  if server ~= nil and kind ~= "table" then mistake("app.new: server must be a table, not a %s", kind) end
   local app = setmetatable({
     _prefix = "", _entries = {}, _list = {}, _names = {}, _mounts = {}, _mounted = {}, _pseudo = {},
-    _ignore_case = given.ignore_case and true or false, _server_options = given.server,
+    _ignore_case = given.ignore_case and true or false, _server_options = server,
     _routes = core.new(given.strict_slashes, given.ignore_case),
   }, App)
   app._app, app._apps, app._scopes = app, { app }, { { group = app, prefix = "" } }
@@ -516,6 +514,7 @@ function App:__serve(given)
   local all = {}
   for name, value in pairs(self._server_options or none) do all[name] = value end
   for name, value in pairs(given or none) do all[name] = value end
+  all.on_refuse = refusals.teller(self, all.on_refuse)
   return self._handler, all, self._routes
 end
 

@@ -22,7 +22,7 @@ end
 -- @param handler default: one that answers "hello"
 -- @param options of the server
 function middleware.serve(list, handler, options)
-  if type(list) == "function" then list = { list } end
+  if type(list) == "function" or getmetatable(list) then list = { list } end
   handler = handler or function(_, res) res:send("hello") end
   local _, address = http_servers.serve(options, chain(list, handler))
   return function(request)

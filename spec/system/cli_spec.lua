@@ -317,6 +317,25 @@ describe("luaserve test", function()
     return result
   end
 
+  it("has failed where a signal ends it, whatever its specs serve", function()
+    local path = process.temporary([[
+      it("waits", function()
+        require "luaserve.http".create_server(print):listen { host = "127.0.0.1", port = 0 }
+        print "here"
+        io.stdout:flush()
+        require "luaserve.timer".sleep(60)
+      end)]])
+    os.rename(path, path .. "_spec.lua")
+    for name, number in pairs { INT = 2, TERM = 15 } do
+      local run = process.serve({ "test", "-o", "TAP", path .. "_spec.lua" }, { ready = "here" })
+      run:signal(name)
+      local status, err = run:wait()
+      assert.equal(128 + number, status)
+      assert.matches("^luaserve: interrupted by SIG" .. name .. "\n", err)
+    end
+    os.remove(path .. "_spec.lua")
+  end)
+
   it("ends with 0 when all specs hold", function()
     local result = run_spec "it('holds', function() require 'luaserve.timer'.sleep(0.001) assert.is_true(true) end)"
     assert.equal(0, result.status)

@@ -304,6 +304,7 @@ int ls_program_run(struct ls_runtime *rt, const struct ls_program *program) {
   run.folder = folder_of(program->file);
   rt->app_folder = run.folder;
   rt->grace_ms = program->grace_ms;
+  rt->is_command = program->module != NULL && !program->failed;
   choose_globals(rt, program);
   rt->tracing.on = program->trace;
   rt->development = program->development;

@@ -45,7 +45,9 @@ static void on_signal(uv_signal_t *handle, int number) {
     die_of(rt, number);
   if (rt->loop->restart != NULL)
     ls_restart_give_up(rt->loop->restart);
-  if (!ls_http_shutdown(rt, rt->grace_ms, on_servers_closed)) {
+  if (rt->is_command)
+    fprintf(stderr, "luaserve: interrupted by %s\n", number == SIGINT ? "SIGINT" : "SIGTERM");
+  if (rt->is_command || !ls_http_shutdown(rt, rt->grace_ms, on_servers_closed)) {
     ls_process_end(rt, 128 + number);
     die_of(rt, number);
   }

@@ -276,6 +276,15 @@ static int l_in_request(lua_State *L) {
   return 1;
 }
 
+/* withdraw(task) -> boolean
+ * Cancels the task, and tells whether it waited for a job of the pool that had not begun, and now will not. For the end of
+ * the program, when no task can tell any more. */
+static int l_withdraw(lua_State *L) {
+  const struct handle *handle = check_handle(L);
+  lua_pushboolean(L, handle->task != NULL && ls_task_cancel(handle->task));
+  return 1;
+}
+
 /* task.current() -> task | nil
  * The running task, where it was spawned; nil in a request's own task and in the main chunk. */
 static int l_current(lua_State *L) {
@@ -321,6 +330,7 @@ int luaopen_luaserve_core_task(lua_State *L) {
                                        {"shield", l_shield},
                                        {"spawn", l_spawn},
                                        {"spawn_watched", l_spawn_watched},
+                                       {"withdraw", l_withdraw},
                                        {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {"join", l_join}, {"status", l_status}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};

@@ -135,6 +135,8 @@ static void add_exchange(struct ls_conn *conn, struct ls_exchange *exchange) {
 /* Answers the head that is being read; the handler never hears of it. */
 static void refuse(struct ls_conn *conn, int status, const char *reason) {
   struct ls_exchange *exchange = conn->reading;
+  if (exchange->head.size == 0)
+    ls_head_give_up(&exchange->head);
   conn->complete = false;
   stop_reading(conn);
   stop_parsing(conn);

@@ -104,6 +104,7 @@ struct ls_exchange {
   uint64_t response_bytes;      /* of the response so far, head and body, as they go to the client */
   uint64_t response_head_bytes; /* of them, the head */
   int status;                   /* sent; 0: none yet */
+  const char *refusal;          /* the reason of ls_exchange_refuse; NULL: it was not called */
 };
 
 struct ls_conn {
@@ -208,8 +209,8 @@ int ls_exchange_write(struct ls_exchange *exchange, const char *bytes, size_t le
  * -ENOMEM. */
 int ls_exchange_finish(struct ls_exchange *exchange, const struct ls_headers *trailers);
 
-/* A whole answer in plain text, "503 Service Unavailable: reason", after which the connection closes. 0, -ENOMEM,
- * LS_ESTATE, LS_ECLOSED. */
+/* A whole answer in plain text, "503 Service Unavailable: reason", after which the connection closes. reason: a constant
+ * text. 0, -ENOMEM, LS_ESTATE, LS_ECLOSED. */
 int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *reason);
 
 /* Whether the next bytes of the body may go to the kernel past the connection. 0: they may. 1: others wait in front of them,

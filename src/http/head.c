@@ -43,6 +43,11 @@ int ls_head_keep(struct ls_head *head) {
   return 0;
 }
 
+void ls_head_give_up(struct ls_head *head) {
+  head->base = NULL;
+  head->size = head->url_len = head->count = 0;
+}
+
 struct ls_slice ls_head_method(const struct ls_head *head) {
   if (head->method >= sizeof(methods) / sizeof(methods[0]))
     return ls_slice("", 0);
@@ -51,6 +56,16 @@ struct ls_slice ls_head_method(const struct ls_head *head) {
 
 struct ls_slice ls_head_url(const struct ls_head *head) {
   return ls_slice(head->base + head->url, head->url_len);
+}
+
+struct ls_slice ls_head_line(const struct ls_head *head) {
+  struct ls_slice bytes = ls_slice(head->base, head->size);
+  if (head->size == 0)
+    bytes = ls_slice(ls_buf_bytes(&head->kept), head->kept.len);
+  size_t len = 0;
+  while (len < bytes.len && bytes.ptr[len] != '\r' && bytes.ptr[len] != '\n')
+    len++;
+  return ls_slice(bytes.ptr, len);
 }
 
 struct ls_slice ls_head_name(const struct ls_head *head, uint32_t index) {

@@ -20,7 +20,7 @@ struct ls_head_field {
 
 struct ls_head {
   const char *base;   /* start of the head's bytes */
-  uint32_t size;      /* how many they are */
+  uint32_t size;      /* how many they are; 0: the head is not whole, or was refused */
   struct ls_buf kept; /* own copy; base points into it once there is one */
   uint8_t method;     /* llhttp's number */
   uint8_t major, minor;
@@ -40,8 +40,13 @@ void ls_head_dispose(struct ls_head *head);
 /* Copies the bytes, so that the read buffer may go; harmless when done already. 0 or -ENOMEM. */
 int ls_head_keep(struct ls_head *head);
 
+/* It is refused before it is whole, or because it is wrong: from now on it is empty, but for ls_head_line. */
+void ls_head_give_up(struct ls_head *head);
+
 struct ls_slice ls_head_method(const struct ls_head *head); /* "GET" */
 struct ls_slice ls_head_url(const struct ls_head *head);    /* as sent */
+/* The first line as it came, without its end: the request line; of a head that was refused whatever has come of it. */
+struct ls_slice ls_head_line(const struct ls_head *head);
 struct ls_slice ls_head_name(const struct ls_head *head, uint32_t index);
 struct ls_slice ls_head_value(const struct ls_head *head, uint32_t index);
 

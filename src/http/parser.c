@@ -11,9 +11,10 @@
 #include "http/url.h"
 
 enum {
-  VERSION_LEN = 11,       /* " HTTP/1.1\r\n" */
-  LINE_SLACK = 64,        /* bytes of a request line beside its target, before they are checked */
-  MAX_CONTENT_DIGITS = 18 /* of a Content-Length that surely fits */
+  VERSION_LEN = 11,        /* " HTTP/1.1\r\n" */
+  LINE_SLACK = 64,         /* bytes of a request line beside its target, before they are checked */
+  MAX_CONTENT_DIGITS = 18, /* of a Content-Length that surely fits */
+  BEGINNING = 1024         /* bytes of a refused head that are kept */
 };
 
 static struct ls_parser *parser_of(llhttp_t *llhttp) {
@@ -290,8 +291,6 @@ static int complete(struct ls_parser *parser, struct ls_head *head) {
   head->keep_alive = !closes && (head->minor != 0 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
   if (check_line(parser, head) == 0 && check_fields(parser, head) == 0)
     return LS_PARSER_DONE;
-  head->base = NULL; /* nobody reads it, and nobody keeps its bytes */
-  head->size = head->url_len = head->count = 0;
   return parser->failure;
 }
 
@@ -355,10 +354,7 @@ static int find_base(struct ls_parser *parser, struct ls_head *head, size_t used
   return 0;
 }
 
-int ls_parser_head(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
-  *used = len;
-  if (len > INT32_MAX)
-    return -ENOMEM;
+static int parse(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
   parser->head = head;
   parser->bytes = bytes;
   llhttp_errno_t err = llhttp_execute(&parser->llhttp, bytes, len);
@@ -372,4 +368,23 @@ int ls_parser_head(struct ls_parser *parser, struct ls_head *head, const char *b
   if (find_base(parser, head, *used) != 0)
     return parser->failure;
   return complete(parser, head);
+}
+
+/* Of a head that is refused only the beginning is of interest, to who logs it (ls_head_line). Without memory there is less
+ * of it. */
+static void keep_beginning(struct ls_head *head, const char *bytes, size_t len) {
+  size_t room = head->kept.len < BEGINNING ? BEGINNING - head->kept.len : 0;
+  ls_buf_append(&head->kept, bytes, len < room ? len : room);
+}
+
+int ls_parser_head(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
+  *used = len;
+  if (len > INT32_MAX)
+    return -ENOMEM;
+  int result = parse(parser, head, bytes, len, used);
+  if (result > 0 && result != LS_PARSER_MORE && result != LS_PARSER_DONE) {
+    ls_head_give_up(head);
+    keep_beginning(head, bytes, len);
+  }
+  return result;
 }

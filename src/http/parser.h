@@ -33,7 +33,8 @@ enum { LS_PARSER_MORE = 0, LS_PARSER_DONE = 1 };
 
 /* Parses on in a head that begins with the first byte given after a reset. MORE: all bytes belong to the head (and are
  * copied to head->kept), it goes on. DONE: *used bytes did, and head is filled and valid; where it came in one call its
- * base points into bytes. Otherwise the status of the refusal with parser->reason, or -ENOMEM. */
+ * base points into bytes. Otherwise the status of the refusal with parser->reason, and nothing of head but the beginning of
+ * its line is kept; or -ENOMEM. */
 int ls_parser_head(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used);
 
 #endif

@@ -350,6 +350,7 @@ int ls_exchange_refuse(struct ls_exchange *exchange, int status, const char *rea
   if (exchange->response_state != LS_RESPONSE_NONE)
     return LS_ESTATE;
   exchange->close_after = true;
+  exchange->refusal = reason;
   struct ls_headers headers = {0};
   int err = refuse_with(exchange, &headers, status, reason);
   ls_headers_dispose(&headers);

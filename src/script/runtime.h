@@ -57,6 +57,7 @@ struct ls_runtime {
   struct ls_task *main_task;   /* the main chunk's; NULL once it has returned */
   enum ls_globals globals;
   bool development;             /* for the one who writes the program, not for strangers: errors may be shown */
+  bool is_command;              /* such as "test", of luaserve's own: a signal leaves it undone, whatever it serves */
   const char *app_folder;       /* "examples/": the script's, as it was given; NULL: the working folder. Not owned */
   struct ls_process *process;   /* NULL until luaserve.process is first required. Lua owns it */
   struct ls_worker *worker;     /* the worker that this is; NULL: the main program */

@@ -87,21 +87,23 @@ void ls_task_check_cancel(lua_State *L) {
   ls_task_raise_cancel(L);
 }
 
-void ls_task_cancel(struct ls_task *task) {
+bool ls_task_cancel(struct ls_task *task) {
   if (task->ended)
-    return;
+    return false;
   task->cancelled = true;
   struct ls_op *op = task->op;
   if (op == NULL || task->shield != 0)
-    return;
+    return false;
   if (task->trace != NULL)
     ls_trace_wake(task);
   task->op = NULL;
   op->task = NULL;
   op->state = LS_OP_ORPHANED;
-  if (op->type->cancel(op))
+  bool is_over = op->type->cancel(op);
+  if (is_over)
     op->type->free(op);
   ls_loop_ready(task->rt->loop, &task->ready);
+  return is_over;
 }
 
 static void on_member_cancel(struct ls_member *member) {

@@ -90,8 +90,9 @@ void ls_task_run_inside(struct ls_task *task, lua_State *L, ls_task_end on_end);
 void ls_task_wake(struct ls_task *task, struct ls_op *op, bool next_turn);
 
 /* Asks the task to end: what it waits for is cancelled and its await raises a cancellation, which user code cannot
- * swallow. A running or queued task gets it at its next await. */
-void ls_task_cancel(struct ls_task *task);
+ * swallow. A running or queued task gets it at its next await. Whether it waited for an operation, and that is over: of a
+ * job of the pool, that it had not begun and will not. */
+bool ls_task_cancel(struct ls_task *task);
 
 /* Raises the cancellation in L if one is due for the running task. */
 void ls_task_check_cancel(lua_State *L);

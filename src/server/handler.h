@@ -5,6 +5,7 @@
 #ifndef LS_SERVER_HANDLER_H
 #define LS_SERVER_HANDLER_H
 
+struct ls_refusal;
 struct ls_request;
 struct ls_server;
 
@@ -19,6 +20,9 @@ struct ls_handler {
   void (*on_gone)(struct ls_request *request);
   /* The client has sent its FIN while the request is under way: it may still be waiting for the answer. May be NULL. */
   void (*on_half_close)(struct ls_request *request);
+  /* The server has answered something itself, and that is over: server/refusal.h. Only where options.tell_refusals; may be
+   * NULL. Here no ls_request_* and ls_response_* function may be called. */
+  void (*on_refused)(struct ls_server *server, const struct ls_refusal *refusal);
   /* The server has closed its listeners and its last connection. */
   void (*on_closed)(struct ls_server *server);
 };

@@ -49,6 +49,7 @@ static void refuse_coding(struct ls_request *request) {
   static const char text[] = "415 Unsupported Media Type: the content coding of the request body\n";
   struct ls_headers *headers = &request->headers;
   request->status = 415;
+  request->exchange.refusal = "the content coding of the request body";
   if (ls_headers_set(headers, ls_slice_of("Content-Type"), ls_slice_of("text/plain; charset=utf-8")) != 0 ||
       ls_headers_set(headers, ls_slice_of("Accept-Encoding"), ls_slice_of("gzip, deflate, br")) != 0 ||
       ls_response_send(request, ls_slice_of(text)) < 0)
@@ -67,7 +68,7 @@ static void on_request(struct ls_exchange *exchange) {
   }
   if (request->server->closing) /* it has been waited for */
     ls_http1_drain(of_conn(exchange->conn));
-  request->held = true;
+  request->held = request->handled = true;
   request->server->handler->on_request(request->server, request);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/content.h"
+#include "server/refusal.h"
 #include "server/response.h"
 #include "server/state.h"
 
@@ -41,7 +42,7 @@ static void recycle(struct ls_request *request) {
   ls_headers_clear(&request->headers);
   ls_headers_clear(&request->trailers);
   request->status = 200;
-  request->has_own_encode = false;
+  request->handled = request->has_own_encode = false;
   request->user = NULL;
   request->on_head = NULL;
   request->origin.peer_known = request->origin.proxied = request->origin.tls = request->origin.read = false;
@@ -65,6 +66,7 @@ void ls_request_detach(struct ls_request *request) {
 }
 
 void ls_request_end(struct ls_request *request) {
+  ls_refusal_of_request(request);
   ls_request_detach(request);
   if (!request->held)
     recycle(request);
@@ -76,6 +78,13 @@ void ls_request_release(struct ls_request *request) {
     recycle(request);
   else if (!ls_response_is_finished(request))
     ls_response_abort(request);
+}
+
+void ls_request_refuse(struct ls_request *request, int status, const char *reason) {
+  request->handled = false;
+  request->exchange.refusal = reason;
+  ls_response_fail(request, status, NULL);
+  ls_request_release(request);
 }
 
 void ls_request_touch(struct ls_request *request) {

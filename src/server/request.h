@@ -25,6 +25,7 @@ struct ls_request {
   struct ls_http1 *http1;     /* NULL once the connection is done with it */
   uint64_t generation;        /* bumped when it goes back to the pool */
   bool held;                  /* by the handler */
+  bool handled;               /* the handler has had it, and has not refused it */
   struct ls_headers headers;  /* of the response */
   struct ls_headers trailers; /* of the response */
   struct ls_decode *decode;   /* of a body that came coded: content.c's; NULL: none */
@@ -42,6 +43,10 @@ struct ls_request {
 /* The handler is done with it: back to the pool once the connection is done too. A response not finished by now is
  * aborted (ls_response_abort). */
 void ls_request_release(struct ls_request *request);
+
+/* The handler has no means for it: answers this status, whose reason (a constant text) on_refused is told, and releases
+ * it. */
+void ls_request_refuse(struct ls_request *request, int status, const char *reason);
 
 /* After ls_exchange_want_body: what follows (100 Continue, reading on) happens in the flush. */
 void ls_request_touch(struct ls_request *request);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "server/http1.h"
+#include "server/refusal.h"
 #include "server/state.h"
 
 #define WATCH_MS 1000
@@ -105,7 +106,7 @@ void ls_server_refresh_date(struct ls_server *server) {
 
 /* An answer for a connection that gets no memory or descriptor of its own. What the client has sent already is read
  * away: closing over unread bytes would send RST, and the client might lose the answer. */
-static void refuse(int fd) {
+static void refuse(struct ls_server *server, int fd, const char *reason) {
   static const char answer[] =
       "HTTP/1.1 503 Service Unavailable\r\n"
       "Content-Type: text/plain; charset=utf-8\r\n"
@@ -115,6 +116,7 @@ static void refuse(int fd) {
       "\r\n"
       "Service Unavailable";
   char scratch[4096];
+  ls_refusal_of_connection(server, fd, reason, 19);
   if (send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
     return; /* there is nobody to tell */
   shutdown(fd, SHUT_WR);
@@ -122,11 +124,15 @@ static void refuse(int fd) {
     continue;
 }
 
+static struct ls_server *server_of(struct ls_listener *listener) {
+  return ls_container_of(listener, struct ls_server_listener, listener)->server;
+}
+
 static void on_accept(struct ls_listener *listener, int fd) {
-  struct ls_server *server = ls_container_of(listener, struct ls_server_listener, listener)->server;
+  struct ls_server *server = server_of(listener);
   uint32_t max = server->options.max_connections;
   if (server->closing || (max != 0 && server->connection_count >= max)) {
-    refuse(fd);
+    refuse(server, fd, server->closing ? "the server is closing" : "too many connections");
     close(fd);
     return;
   }
@@ -135,12 +141,11 @@ static void on_accept(struct ls_listener *listener, int fd) {
 }
 
 static void on_refused(struct ls_listener *listener, int fd) {
-  (void)listener;
-  refuse(fd);
+  refuse(server_of(listener), fd, "too many open files");
 }
 
 static void on_listener_closed(struct ls_listener *listener) {
-  struct ls_server *server = ls_container_of(listener, struct ls_server_listener, listener)->server;
+  struct ls_server *server = server_of(listener);
   server->listening--;
   ls_server_settle(server);
 }

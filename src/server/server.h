@@ -30,6 +30,7 @@ struct ls_server_options {
   struct ls_routes *routes; /* same: of the app that handles the requests; their limits come before body_rules. NULL */
   struct ls_cidr_set trust_proxy; /* same: whose word on clients is believed */
   enum ls_forwarded_fields trust_fields;
+  bool tell_refusals;     /* by handler->on_refused */
   uint8_t proxy_protocol; /* LS_PROXY_V1 and _V2, with one of which each connection has to begin; 0: none does */
 };
 

@@ -2,9 +2,11 @@
 --- What the authentication schemes of HTTP have in common (RFC 9110 11).
 -- @module luaserve.core.authorization
 
+local refuse = require "luaserve.core.refuse"
+
 local authorization = {}
 
-local reasons = { [400] = "bad request\n", [401] = "unauthorized\n", [403] = "forbidden\n" }
+local reasons = { [400] = "bad request", [401] = "unauthorized", [403] = "forbidden" }
 
 --- What follows the scheme, in any case, in an Authorization field; nil where it has another scheme, or is none.
 -- @param scheme in lower case
@@ -18,11 +20,9 @@ function authorization.quote(text)
   return '"' .. text:gsub('[\\"]', "\\%0") .. '"'
 end
 
---- Answers with a challenge.
-function authorization.refuse(res, status, challenge)
-  res:set("www-authenticate", challenge)
-  res:set("cache-control", "no-store")
-  return res:send(status, reasons[status])
+--- Refuses the request, with a challenge.
+function authorization.refuse(req, res, status, challenge)
+  return refuse(req, res, status, reasons[status], { ["cache-control"] = "no-store", ["www-authenticate"] = challenge })
 end
 
 return authorization

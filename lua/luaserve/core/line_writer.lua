@@ -6,6 +6,7 @@
 -- which programs that rotate logs say so, is therefore only kept from ending the process.
 -- @module luaserve.core.line_writer
 
+local core = require "luaserve.core.task"
 local fs = require "luaserve.fs"
 local pool = require "luaserve.pool"
 local process = require "luaserve.process"
@@ -28,10 +29,12 @@ local signal_handler, exit_hook
 
 local function ignore_signal() end
 
---- What the process still has to say when it ends; nothing can wait then.
+--- What the process still has to say when it ends; nothing can wait then. A batch that the pool has begun to write is
+-- waited for by the end itself; one that it has not is taken back.
 local function write_rest()
   for writer in pairs(writers) do
     local text = writer:take_batch(math.huge)
+    if writer.batch and core.withdraw(writer.task) then text = writer.batch .. (text or "") end
     local file = text and (writer.stream and io[writer.stream] or io.open(writer.path, "a"))
     if file then file:write(text) end
     if file and writer.path then file:close() end
@@ -105,11 +108,13 @@ function LineWriter:run()
   local _ <close> = self
   local text, count = self:take_batch(BATCH_MAX)
   while text do
+    self.batch = text
     local ok, message = self:write_batch(text)
+    self.batch = nil
     if ok then
       self.written = self.written + count
     else
-      self.dropped, self.unreported = self.dropped + count, self.unreported + count
+      self:miss(count)
     end
     self:complain(message)
     text, count = self:take_batch(BATCH_MAX)
@@ -121,18 +126,23 @@ function LineWriter:__close()
   self.running = false
 end
 
+--- Counts lines that nobody could put.
+function LineWriter:miss(count)
+  self.dropped, self.unreported = self.dropped + count, self.unreported + count
+end
+
 --- Takes a line, with its end, to be written soon.
 -- @return whether it was taken; false: too many wait
 function LineWriter:put(line)
   if self.count >= self.limit then
-    self.dropped, self.unreported = self.dropped + 1, self.unreported + 1
+    self:miss(1)
     return false
   end
   self.count = self.count + 1
   self.lines[self.count] = line
   if not self.running then
     self.running = true
-    task.background(self.run, self)
+    self.task = task.background(self.run, self)
   end
   return true
 end

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- A line for each request, when all of it is over, also where it failed, timed out or its client left.
+--- A line for each request, when all of it is over, also where it failed, timed out or its client left; and for what
+-- the server refused before it was anybody's.
 
 local json = require "luaserve.json"
 local line_writer = require "luaserve.core.line_writer"
@@ -58,14 +59,19 @@ end
 
 local formats = {}
 
+--- The request line. Of a request that was refused it is what came of one.
+local function line_of(entry)
+  return entry.line or entry.method .. " " .. entry.url .. " HTTP/" .. entry.version
+end
+
 --- The combined log format of Apache, with the seconds it took and the request's name behind.
 function formats.combined(entry)
   return format('%s - %s [%s] %s %d %d %s %s %.3f %s\n', word(entry.address), word(entry.user), common_time(entry.time),
-    quoted(entry.method .. " " .. entry.url .. " HTTP/" .. entry.version), entry.status, entry.bytes,
+    quoted(line_of(entry)), entry.status, entry.bytes,
     quoted(entry.referrer), quoted(entry.agent), entry.duration, quoted(entry.request_id))
 end
 
-local said_by_others = { "agent", "host", "referrer", "request_id", "url", "user" }
+local said_by_others = { "agent", "host", "line", "method", "referrer", "request_id", "url", "user" }
 local sorted = { sort_keys = true }
 
 --- One object of JSON a line.
@@ -82,9 +88,12 @@ local function name_of(user)
   return user ~= nil and tostring(user) or nil
 end
 
+local function without_query(url)
+  return url:match "^[^?]*"
+end
+
 local function entry_of(req, res, start, with_query)
   local headers, locals, url = req.headers, req.locals, req.url
-  local query = not with_query and find(url, "?", 1, true)
   return {
     address = req.remote_address,
     agent = headers["user-agent"],
@@ -97,13 +106,32 @@ local function entry_of(req, res, start, with_query)
     request_id = locals.request_id,
     status = res.headers_sent and res.status or CLIENT_LEFT,
     time = os.time(),
-    url = query and url:sub(1, query - 1) or url,
+    url = with_query and url or without_query(url),
     user = name_of(locals.user),
     version = req.version,
   }
 end
 
---- A middleware that logs requests. Put it first.
+--- The entry of a request that the server itself has answered. What is not known of it is an empty text.
+local function entry_of_refusal(refusal, with_query)
+  local line, url = refusal.line or "", refusal.url or ""
+  return {
+    address = refusal.remote_address,
+    bytes = refusal.bytes_written,
+    complete = true,
+    duration = 0,
+    line = with_query and line or line:gsub("%?[^ ]*", ""),
+    method = refusal.method or "",
+    refused = refusal.reason,
+    status = refusal.status,
+    time = refusal.time,
+    url = with_query and url or without_query(url),
+    version = refusal.version or "",
+  }
+end
+
+--- A middleware that logs requests, and those that the server refuses. Put it first. It is an object that can be
+-- called; its function on_refuse is the option of that name for http.create_server, which an app takes by itself.
 -- @param options to: "stderr", "stdout", the path of a file, or a function (line, entry) that does what it likes with
 -- them; format: "combined", "json", or a function (entry) that gives the line; query: true, or false: URLs are logged
 -- without their queries, which may hold secrets; queue: lines that may wait (10000), those beyond are dropped and
@@ -113,25 +141,35 @@ return function(options)
   options_of.check(options, WHAT, KNOWN)
   options = options or {}
   local to = option(options, WHAT, "to", "string|function", "stderr")
-  local line_of = option(options, WHAT, "format", "string|function", "combined")
+  local format_of = option(options, WHAT, "format", "string|function", "combined")
   local with_query = option(options, WHAT, "query", "boolean", true)
   local queue = option(options, WHAT, "queue", "count", 10000)
   local skip = option(options, WHAT, "skip", "function")
   local mode = option(options, WHAT, "mode", "size", tonumber("640", 8))
-  if type(line_of) == "string" then
-    line_of = formats[line_of] or
-      error(("%s: there is no format '%s': there are combined, json and functions"):format(WHAT, line_of), 2)
+  if type(format_of) == "string" then
+    format_of = formats[format_of] or
+      error(("%s: there is no format '%s': there are combined, json and functions"):format(WHAT, format_of), 2)
   end
   local writer = type(to) == "string" and line_writer.new(to, queue, mode)
 
-  return function(req, res, next)
+  local function write(entry)
+    local line = format_of(entry)
+    if writer then writer:put(line) else to(line, entry) end
+  end
+
+  --- Called by the server, or the app that it serves.
+  local function on_refuse(refusal)
+    if writer and refusal.missed > 0 then writer:miss(refusal.missed) end
+    write(entry_of_refusal(refusal, with_query))
+  end
+
+  local function log(_, req, res, next)
     local start = hrtime()
     req:on_end(function()
-      if skip and skip(req, res) then return end
-      local entry = entry_of(req, res, start, with_query)
-      local line = line_of(entry)
-      if writer then writer:put(line) else to(line, entry) end
+      if not (skip and skip(req, res)) then write(entry_of(req, res, start, with_query)) end
     end)
     return next()
   end
+
+  return setmetatable({ on_refuse = on_refuse }, { __call = log })
 end

@@ -50,7 +50,7 @@ return function(options)
   return function(req, res, next)
     local name, password = credentials_of(req.headers.authorization)
     local user = name and verify(name, password, req)
-    if not user then return authorization.refuse(res, 401, challenge) end
+    if not user then return authorization.refuse(req, res, 401, challenge) end
     req.locals.user = user == true and name or user
     return next()
   end

@@ -39,20 +39,20 @@ return function(options)
   local scope = option(options, WHAT, "scope", "header value")
   if scope then challenge = challenge .. ", scope=" .. authorization.quote(scope) end
 
-  local function refuse(res, code)
-    return authorization.refuse(res, statuses[code], ('%s, error="%s"'):format(challenge, code))
+  local function refuse(req, res, code)
+    return authorization.refuse(req, res, statuses[code], ('%s, error="%s"'):format(challenge, code))
   end
 
   return function(req, res, next)
     local field = req.headers.authorization
     local token = authorization.take(field, "bearer")
     if not token then -- no error code where the client did not know that it needs one (RFC 6750 3.1)
-      return authorization.refuse(res, 401, challenge)
+      return authorization.refuse(req, res, 401, challenge)
     elseif not token:find("^[%w._~+/-]+=*$") then
-      return refuse(res, "invalid_request")
+      return refuse(req, res, "invalid_request")
     end
     local user, reason = verify(token, req)
-    if not user then return refuse(res, reason == "insufficient_scope" and reason or "invalid_token") end
+    if not user then return refuse(req, res, reason == "insufficient_scope" and reason or "invalid_token") end
     req.locals.user = user
     return next()
   end

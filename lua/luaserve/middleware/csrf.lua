@@ -9,9 +9,10 @@
 local crypto = require "luaserve.crypto"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
+local refuse = require "luaserve.core.refuse"
 
 local WHAT = "middleware.csrf"
-local KNOWN = { "answer", "cookie", "exempt", "field", "header", "origins", "secret", "secure" }
+local KNOWN = { "answer", "cookie", "exempt", "field", "header", "origins", "secret", "secure", "trust_origin" }
 
 local SECRET_MIN = 32
 local NONCE_LENGTH, SIGNATURE_LENGTH = 22, 43 -- of 16 and of 32 bytes in base64url
@@ -94,6 +95,15 @@ local function foreign(req, origins)
   return nil
 end
 
+--- Whether the browser tells that the request comes from this origin, or from one that may send requests: what no page
+-- of another site can have it say. Nothing told is no proof, and the site "none" may be a link in a mail.
+local function is_proven(req, origins)
+  local origin, site = req.headers.origin, req.headers["sec-fetch-site"]
+  if origin and origins[origin:lower()] then return true end
+  if site then return site == "same-origin" end
+  return origin ~= nil and is_own(req, origin)
+end
+
 --- The token that a request brings: in a field of the header, or of a form.
 local function brought_token(req, header, field)
   local token = req.headers[header]
@@ -123,8 +133,8 @@ local function offer_token(req, res, keys)
   setmetatable(locals, metatable)
 end
 
-local function refuse(_, res, reason)
-  return res:send(403, "this request was refused: " .. reason .. "\n")
+local function answer_reason(req, res, reason)
+  return refuse(req, res, 403, "this request was refused: " .. reason)
 end
 
 --- A middleware that refuses what may be forged, with 403. The visitor's key is in the session, whose middleware comes
@@ -132,7 +142,8 @@ end
 -- @param options secret: a string of at least 32 random bytes; field: of a form ("csrf_token"); header
 -- ("x-csrf-token"); cookie: its name ("csrf"); secure: true, false, or as the request is; origins: others that may send
 -- requests, a list; exempt: a function (req) that says which requests need no token, such as those of an API that has
--- tokens of its own; answer: a function (req, res, reason) that refuses otherwise
+-- tokens of its own; answer: a function (req, res, reason) that refuses otherwise; trust_origin: true: no token is
+-- needed where the browser tells that the request comes from here
 -- @usage app:use(middleware.csrf())
 return function(options)
   options_of.check(options, WHAT, KNOWN)
@@ -142,7 +153,8 @@ return function(options)
   local name = option(options, WHAT, "cookie", "header name", "csrf")
   local secure = option(options, WHAT, "secure", "boolean")
   local exempt = option(options, WHAT, "exempt", "function")
-  local answer = option(options, WHAT, "answer", "function", refuse)
+  local answer = option(options, WHAT, "answer", "function", answer_reason)
+  local trust_origin = option(options, WHAT, "trust_origin", "boolean", false)
   local secret = option(options, WHAT, "secret", "string")
   if secret and #secret < SECRET_MIN then
     error(("%s: a secret is a string of at least %d bytes"):format(WHAT, SECRET_MIN), 2)
@@ -162,6 +174,7 @@ return function(options)
     if safe[req.method] or exempt and exempt(req) then return next() end
     local reason = foreign(req, origins)
     if reason then return answer(req, res, reason) end
+    if trust_origin and is_proven(req, origins) then return next() end
     local key = keys.find(req)
     if not key or not is_token(key, brought_token(req, header, field)) then
       return answer(req, res, "its token is missing or too old")

@@ -6,6 +6,7 @@ local crypto = require "luaserve.crypto"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
 local process = require "luaserve.process"
+local refuse = require "luaserve.core.refuse"
 
 local WHAT = "middleware.rate_limit"
 local KNOWN = { "answer", "burst", "headers", "key", "limit", "max_keys", "store", "window" }
@@ -112,11 +113,11 @@ return function(options)
   local cost, slack = window / limit, window / limit * 1e-6 -- of sums of fractions
   local room = cost * burst + slack
 
-  local function refuse(req, res, wait)
+  local function answer_wait(req, res, wait)
     local seconds = math.max(1, math.ceil(wait))
     res:set("retry-after", seconds)
     if answer then return answer(req, res, seconds) end
-    return res:send(429, "too many requests\n")
+    return refuse(req, res, 429, "too many requests")
   end
 
   return function(req, res, next)
@@ -130,7 +131,7 @@ return function(options)
       res:set("ratelimit-remaining", used and math.max(0, (room - used) // cost | 0) or 0)
       res:set("ratelimit-reset", math.ceil(used or wait + room - cost))
     end
-    if not used then return refuse(req, res, wait) end
+    if not used then return answer_wait(req, res, wait) end
     return next()
   end
 end

@@ -34,6 +34,21 @@ local http = {}
 ---@field trust_fields? "forwarded"|"x-forwarded" of both kinds of fields, believe only this
 ---@field proxy_protocol? boolean|"v1"|"v2" connections have to begin with a PROXY header
 ---@field cancel_on_close? boolean cancels the handler when its client leaves
+---@field on_refuse? fun(refusal: luaserve.http.refusal) is told of each answer that the server gives itself
+
+---What the server has answered itself. What is not known is nil.
+---@class luaserve.http.refusal
+---@field status integer
+---@field reason string
+---@field time integer as os.time
+---@field line? string the request line as it came, or what came instead; 1024 bytes at most
+---@field method? string of a whole line
+---@field url? string
+---@field version? string
+---@field remote_address? string
+---@field remote_port? integer
+---@field bytes_written integer of the answer's body
+---@field missed integer refusals before it that were not told
 
 ---@class luaserve.http.listen_options
 ---@field host? string default: every address of this machine

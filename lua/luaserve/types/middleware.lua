@@ -16,9 +16,13 @@ local middleware = {}
 ---@field skip? fun(req: luaserve.request, res: luaserve.response): boolean?
 ---@field mode? integer permissions of a new file; default 0640
 
----A line for each request, when all of it is over.
+---@class luaserve.middleware.access_log
+---@overload fun(req: luaserve.request, res: luaserve.response, next: fun(): ...): ...
+---@field on_refuse fun(refusal: luaserve.http.refusal) for the server of a plain handler
+
+---A line for each request, when all of it is over, and for what the server refuses.
 ---@param options? luaserve.middleware.access_log_options
----@return luaserve.middleware.function
+---@return luaserve.middleware.access_log
 function middleware.access_log(options) end
 
 ---@class luaserve.middleware.basic_auth_options
@@ -72,8 +76,9 @@ function middleware.cors(options) end
 ---@field cookie? string default "csrf"
 ---@field secure? boolean default as the request is
 ---@field origins? string[] others that may send requests
+---@field trust_origin? boolean what the browser says to come from here needs no token; default false
 ---@field exempt? fun(req: luaserve.request): boolean?
----@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default 403 as text
+---@field answer? fun(req: luaserve.request, res: luaserve.response, reason: string) default: refuses with 403
 
 ---Refuses what another site may have forged; the token is req.locals.csrf_token.
 ---@param options? luaserve.middleware.csrf_options

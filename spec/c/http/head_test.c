@@ -78,7 +78,28 @@ static void keeps_its_bytes(void) {
   ls_head_dispose(&head);
 }
 
+/* Of a head that is refused, in whichever pieces it comes. */
+static void keeps_the_line_of_what_is_refused(void) {
+  static const char refused[] = "GET /a HTTP/1.1\r\nHost : x\r\n\r\n";
+  for (size_t split = 0; split < strlen(refused); split++) {
+    struct ls_head head = {0};
+    struct ls_parser parser;
+    size_t used;
+    ls_parser_init(&parser, &limits);
+    char *bytes = strdup(refused);
+    int result = split != 0 ? ls_parser_head(&parser, &head, bytes, split, &used) : LS_PARSER_MORE;
+    if (result == LS_PARSER_MORE)
+      result = ls_parser_head(&parser, &head, bytes + split, strlen(refused) - split, &used);
+    free(bytes);
+    CHECK_INT(result, 400);
+    CHECK_BYTES(ls_head_line(&head).ptr, ls_head_line(&head).len, "GET /a HTTP/1.1");
+    CHECK_INT(head.size + head.count + head.url_len, 0);
+    ls_head_dispose(&head);
+  }
+}
+
 int main(void) {
+  RUN(keeps_the_line_of_what_is_refused);
   RUN(reads_a_whole_head_in_place);
   RUN(reads_a_head_split_anywhere);
   RUN(keeps_its_bytes);

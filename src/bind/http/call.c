@@ -379,11 +379,6 @@ static struct ls_call *take(struct ls_http_server *server) {
   return call;
 }
 
-static void refuse(struct ls_request *request, int status) {
-  ls_response_fail(request, status, NULL);
-  ls_request_release(request);
-}
-
 /* Without memory for the timer it runs without one. */
 static void start_timer(struct ls_call *call) {
   ls_timer_start(call->module->rt->loop, &call->timer, call->timeout * NS_PER_MS);
@@ -423,7 +418,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   request->user = NULL;
   struct ls_call *call = ls_memory_is_short(server->module->rt) ? NULL : take(server);
   if (call == NULL) {
-    refuse(request, 503);
+    ls_request_refuse(request, 503, "not enough memory");
     return;
   }
   struct ls_runtime *rt = server->module->rt;
@@ -437,14 +432,14 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   if (rt->tracing.on)
     ls_call_trace_begin(call, request);
   call->body_use = LS_BODY_UNUSED;
-  call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
+  call->in_app = call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
   call->returned = NULL;
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);
   if (call->task == NULL) {
     pool(call);
-    refuse(request, 503);
+    ls_request_refuse(request, 503, "not enough memory");
     return;
   }
   call->request = request;

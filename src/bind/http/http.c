@@ -107,7 +107,8 @@ static void free_if_over(struct ls_http_server *server) {
 
 void ls_http_server_settle(struct ls_http_server *server) {
   struct ls_runtime *rt = server->module->rt;
-  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) || rt->exiting)
+  if (!server->closed || server->self == LUA_NOREF || !ls_list_is_empty(&server->calls) || server->telling != NULL ||
+      rt->exiting)
     return;
   luaL_unref(rt->L, LUA_REGISTRYINDEX, server->self);
   server->self = LUA_NOREF;
@@ -199,6 +200,8 @@ static int l_gc(lua_State *L) {
   *handle = NULL;
   while (!ls_list_is_empty(&server->calls))
     ls_call_forsake(ls_container_of(server->calls.next, struct ls_call, link));
+  ls_http_drop_refusals(server);
+  luaL_unref(L, LUA_REGISTRYINDEX, server->on_refuse);
   luaL_unref(L, LUA_REGISTRYINDEX, server->handler);
   ls_list_remove(&server->link);
   server->orphaned = true;
@@ -369,7 +372,8 @@ static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *m
   struct ls_http_server *server = malloc(sizeof *server);
   if (server == NULL)
     luaL_error(L, "not enough memory");
-  *server = (struct ls_http_server){.module = module, .handler = LUA_NOREF, .self = LUA_NOREF};
+  *server = (struct ls_http_server){.module = module, .handler = LUA_NOREF, .on_refuse = LUA_NOREF, .self = LUA_NOREF};
+  ls_list_init(&server->refusals);
   ls_list_init(&server->link);
   ls_list_init(&server->calls);
   ls_list_init(&server->closers);
@@ -417,6 +421,7 @@ static struct ls_routes *ask_app(lua_State *L) {
  *   trust_fields        none   "forwarded" or "x-forwarded": believe only this kind; without it both, where they agree
  *   proxy_protocol      false  every connection has to begin with a PROXY header: "v1", "v2", or true for either; only
  *                              those of trust_proxy may, where that is given
+ *   on_refuse           none   a function that is told of each answer that the server gives itself, for logs
  *   cancel_on_close     false  cancels the handler when the client leaves, also by a half-close
  * An error of the handler is answered 500 and logged; where its request body had failed before (too large, too slow,
  * broken), 413, 408 or 400. A handler that ends without an answer, and without res:later(), is answered 500. If some of
@@ -429,6 +434,7 @@ static int l_create_server(lua_State *L) {
                                             .on_drain = on_drain,
                                             .on_gone = on_gone,
                                             .on_half_close = on_half_close,
+                                            .on_refused = ls_http_on_refused,
                                             .on_closed = on_closed};
   if (ls_is_callable(L, 1)) {
     lua_settop(L, 1);

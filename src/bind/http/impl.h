@@ -21,6 +21,7 @@
 #include "script/op.h"
 #include "script/scope.h"
 #include "script/task.h"
+#include "server/refusal.h"
 #include "server/request.h"
 #include "server/routes.h"
 #include "server/server.h"
@@ -55,8 +56,12 @@ struct ls_http_server {
   struct ls_list calls;             /* ls_call.link */
   struct ls_list closers;           /* waits of server:close */
   uint64_t handler_timeout;
-  int handler; /* registry reference; LUA_NOREF once the userdata is gone */
-  int self;    /* registry reference of the userdata from listen until it has closed and its calls have ended */
+  struct ls_list refusals;        /* waiting to be told to on_refuse: refusals.c */
+  unsigned refusal_count, missed; /* of these; and of those that found no room since one was told */
+  struct ls_task *telling;        /* that calls on_refuse; NULL */
+  int on_refuse;                  /* registry reference; LUA_NOREF: nobody wants to know */
+  int handler;                    /* registry reference; LUA_NOREF once the userdata is gone */
+  int self; /* registry reference of the userdata from listen until it has closed and its calls have ended */
   bool cancel_on_close;
   bool listening;
   bool closing;
@@ -68,6 +73,11 @@ struct ls_http_server {
 /* The server has closed or a call has ended: lets the userdata go when both is so. Handlers may outlive the server's
  * connections, and need it until they have ended. */
 void ls_http_server_settle(struct ls_http_server *server);
+
+/* The handler's on_refused: queues it, to be told to on_refuse. */
+void ls_http_on_refused(struct ls_server *server, const struct ls_refusal *refusal);
+/* Nobody is told any more. */
+void ls_http_drop_refusals(struct ls_http_server *server);
 
 /* The options of create_server at index (nil or a table) over the defaults of server->options. Raises for unknown and
  * mistyped ones; what has been read by then is the server's. */
@@ -134,6 +144,7 @@ struct ls_call {
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
   bool later, gone;
+  bool in_app;         /* an app handles it, and answers for http errors */
   bool rejected;       /* the handler passed that on as its error: answered by rejection_status */
   bool over_limit;     /* the body is larger than req:body(limit) allowed: 413 */
   bool has_events;     /* the response is a stream of events: bind/http/events.h. The timer is the heartbeat's then */

@@ -83,19 +83,40 @@ void ls_http_read_compress(lua_State *L, const char *what, struct ls_encode_opti
   }
 }
 
+static void read_on_refuse(lua_State *L, int index, struct ls_http_server *server) {
+  if (push_option(L, index, "on_refuse") == LUA_TNIL)
+    return;
+  if (!lua_isfunction(L, -1))
+    luaL_error(L, "create_server: option 'on_refuse' must be a function, not a %s", luaL_typename(L, -1));
+  server->on_refuse = luaL_ref(L, LUA_REGISTRYINDEX);
+  server->options.tell_refusals = true;
+}
+
 void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server) {
   struct ls_server_options *options = &server->options;
-  static const char *const known[] = {"header_timeout",   "body_timeout",
-                                      "min_body_rate",    "keep_alive_timeout",
-                                      "write_timeout",    "max_url",
-                                      "max_header_bytes", "max_headers",
-                                      "max_body",         "max_connections",
-                                      "max_requests",     "allow_trace",
-                                      "stream_body",      "compress",
-                                      "decompress",       "trust_proxy",
-                                      "trust_fields",     "proxy_protocol",
-                                      "backlog",          "handler_timeout",
-                                      "cancel_on_close",  NULL};
+  static const char *const known[] = {"header_timeout",
+                                      "body_timeout",
+                                      "min_body_rate",
+                                      "keep_alive_timeout",
+                                      "write_timeout",
+                                      "max_url",
+                                      "max_header_bytes",
+                                      "max_headers",
+                                      "max_body",
+                                      "max_connections",
+                                      "max_requests",
+                                      "allow_trace",
+                                      "stream_body",
+                                      "compress",
+                                      "decompress",
+                                      "trust_proxy",
+                                      "trust_fields",
+                                      "proxy_protocol",
+                                      "backlog",
+                                      "handler_timeout",
+                                      "cancel_on_close",
+                                      "on_refuse",
+                                      NULL};
   int top = lua_gettop(L);
   ls_options_check(L, index, "create_server", known);
   struct ls_http_limits *limits = &options->limits;
@@ -121,6 +142,7 @@ void ls_http_read_options(lua_State *L, int index, struct ls_http_server *server
     ls_http_read_compress(L, "create_server", &options->encode);
   read_body_rules(L, index, &options->body_rules);
   ls_http_read_trust(L, index, options);
+  read_on_refuse(L, index, server);
   server->handler_timeout = ls_option_seconds(L, index, "handler_timeout", 0);
   server->cancel_on_close = ls_option_boolean(L, index, "cancel_on_close", false);
   lua_settop(L, top);

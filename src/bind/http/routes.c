@@ -186,6 +186,7 @@ static int k_serve(lua_State *L, int status, lua_KContext seq) {
 static int l_serve(lua_State *L) {
   struct ls_routes *routes = *(struct ls_routes **)lua_touserdata(L, lua_upvalueindex(UP_ROUTES));
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
+  call->in_app = true;
   lua_settop(L, 2);
   bool is_over = push_route(L, call, routes, lua_upvalueindex(UP_TABLE));
   lua_copy(L, -1, 3); /* what it is made of may stand below it */
@@ -274,6 +275,12 @@ static int l_set_timeout(lua_State *L) {
   return 0;
 }
 
+/* in_app(req) -> whether an app handles the request, and answers for what is raised */
+static int l_in_app(lua_State *L) {
+  lua_pushboolean(L, ls_http_check(L, 1, ls_http_request_type)->in_app);
+  return 1;
+}
+
 /* limit_body(req, bytes) -> whether it can still fit */
 static int l_limit_body(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
@@ -317,6 +324,7 @@ int luaopen_luaserve_core_routes(lua_State *L) {
       {"add", l_add}, {"all", l_all}, {"handler", l_handler}, {"is_under", l_is_under}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},
                                        {"fail", l_fail},
+                                       {"in_app", l_in_app},
                                        {"keep_traceback", l_keep_traceback},
                                        {"limit_body", l_limit_body},
                                        {"reason", l_reason},
