@@ -590,16 +590,18 @@ describe("a client that does not take what it asked for", function()
 
   it("is reset when the operation of the callback form is cancelled", function()
     make_large("large.bin", ENDLESS)
-    local called
+    local called, result
     local _, where = servers.serve({}, function(_, res)
       local operation = res:send_file(at("large.bin"), function() called = true end)
       wait_until(function() return res.headers_sent end)
       assert(operation:cancel())
+      result = table.pack(res:write("more")) -- a thread may still be sending the file
     end)
     local connection <close> = client.connect(where)
     connection:write(client.format {})
     assert.is_true(receive(connection) < ENDLESS)
     assert.is_nil(called)
+    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
   end)
 
   it("can be left by the server, at once", function()

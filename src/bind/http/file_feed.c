@@ -384,8 +384,11 @@ void ls_file_feed_start(struct ls_file_answer *answer) {
     end(answer, status);
 }
 
+/* Of a response that has been begun nothing can be sent any more: a job may still be sending, and how much is not known. */
 bool ls_file_feed_cancel(struct ls_file_answer *answer) {
   answer->cancelled = true;
+  if (answer->begun && check(answer) == 0)
+    ls_response_fail(answer->call->request, 500, NULL);
   detach(answer);
   if (answer->head_task != NULL) {
     answer->head_task->data = NULL;
