@@ -222,7 +222,7 @@ describe("json.encode", function()
     assert.matches("key 1 of a table marked as an object at %$: make it a string", raised(json.object({ 1 })))
   end)
 
-  -- Constructors with explicit keys put them into the hash part, where lua_next gives another key between them, or before.
+  -- Constructors with explicit keys put them into the hash part, where lua_next gives others between them.
   it("names it wherever the table keeps its items", function()
     for i = 1, 100 do
       local name, hole = "k" .. i, 3 + i

@@ -144,7 +144,8 @@ describe("README.md", function()
   it("names options of create_server that there are, with defaults that it takes", function()
     local lines, section = {}, assert(fs.read_file("docs/api/http.md")):match("\n## Options\n(.-)\n## ")
     for name, default in section:gmatch("\n| `([%a_]+)` | ([^\n|]-) |") do
-      lines[#lines + 1] = ("%s = %s"):format(name, default:match("^[1-9]%d*") or default == "`false`" and "false" or "nil")
+      local value = default:match("^[1-9]%d*") or default == "`false`" and "false" or "nil"
+      lines[#lines + 1] = ("%s = %s"):format(name, value)
     end
     assert.is_true(#lines > 10)
     local options = table.concat(lines, ", ")
