@@ -318,8 +318,8 @@ local function explain_require(message, folder)
   return head .. meant .. "\n" .. table.concat(lines, "\n")
 end
 
---- The frames that are the program's own; all of them where there is none. Lua tells of tail calls behind a frame that came
--- about by one.
+--- The frames that are the program's own; all of them where there is none. Lua tells of tail calls behind a frame that
+-- came about by one.
 local function trim_traceback(frames)
   local own, is_own = {}, true
   for frame in frames:gmatch("[^\n]+") do
