@@ -64,6 +64,18 @@ describe("an http error", function()
     assert.equal(500, app:request("/").status)
   end)
 
+  it("is one also where the module was loaded twice, as busted does for each file", function()
+    local loaded = package.loaded["luaserve.http_error"]
+    package.loaded["luaserve.http_error"] = nil
+    local again = require "luaserve.http_error"
+    package.loaded["luaserve.http_error"] = loaded
+    assert.is_false(again == http_error)
+    assert.is_true(http_error.is(again.new(404)))
+    for _, other in pairs { {}, setmetatable({}, {}), "404", 404, io.stdout, setmetatable({}, { __metatable = 1 }) } do
+      assert.is_false(http_error.is(other))
+    end
+  end)
+
   it("can be answered by who has asked for it", function()
     local app <close> = App.new()
     app:on_error(function(err, req, res)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- res:send_file: files of any size, what a root keeps in, coded forms, and everything that can go wrong on the way.
+--- res:send_file: files of any size, what a root keeps in, coded forms, and what cannot be sent. For what happens
+--- while a file is sent see http_file_sending_spec.
 
 local client = require "spec.support.client"
 local files = require "spec.support.files"
@@ -8,16 +9,9 @@ local process = require "spec.support.process"
 local servers = require "spec.support.http_servers"
 local fs, net = require "luaserve.fs", require "luaserve.net"
 local task, timer = require "luaserve.task", require "luaserve.timer"
+local waits = require "spec.support.waits"
 
 local at = files.at
-
--- Sanitizers keep freed memory and pad what is used: their builds tell nothing about sizes.
-local sanitized = process.luaserve:find("build/[at]san/") ~= nil
-
---- Waits for something that other tasks bring about.
-local function wait_until(condition)
-  while not condition() do timer.sleep(0.001) end
-end
 
 --- The answer of a handler on a server of its own to one request. What the handler raises this does.
 local function ask(handler, request)
@@ -61,12 +55,6 @@ local function make_bytes(size)
   return table.concat(parts):sub(1, size)
 end
 
---- Makes a file of this size without writing its bytes: they are zeros.
-local function make_large(name, size)
-  local file <close> = assert(fs.open(at(name), "w"))
-  assert(file:truncate(size))
-end
-
 before_each(function() files.make_folder() end)
 
 after_each(function()
@@ -75,33 +63,8 @@ after_each(function()
   files.remove_folder()
 end)
 
---- Of a server in a process of its own: a size of its memory in MB.
-local function memory_of(server, name)
-  return tonumber(assert(fs.read_file(("/proc/%d/status"):format(server.pid))):match(name .. ":%s+(%d+) kB")) / 1024
-end
-
 --- More than is ever sent in a case.
 local ENDLESS = 1 << 40
-
---- Reads to the end of the connection; how much that was.
-local function receive(connection)
-  local count = 0
-  repeat
-    count = count + #connection.buffer
-    connection.buffer = ""
-  until not connection:fill()
-  return count
-end
-
---- Reads the head of a response and throws it away.
-local function take_head(connection)
-  local _, last
-  while not last do
-    connection:fill()
-    _, last = connection.buffer:find("\r\n\r\n", 1, true)
-  end
-  connection.buffer = connection.buffer:sub(last + 1)
-end
 
 describe("a file", function()
   for _, size in ipairs { 0, 1, 4096, 81919, 81920, 131071, 131072, 131073, 1000000, 5000000 } do
@@ -130,7 +93,7 @@ describe("a file", function()
       local connection <close> = client.connect(where)
       connection:write(client.format {}:rep(2)) -- the second answer waits for the first
       for _ = 1, 2 do
-        take_head(connection)
+        connection:take_head()
         local parts, left = {}, #bytes
         while left > 0 do
           if connection.buffer == "" then
@@ -160,14 +123,14 @@ describe("a file", function()
       connection:write(client.format {}:rep(3))
       connection:fill()
       connection.socket:reset()
-      wait_until(function() return result end)
+      waits.eventually(function() return result end)
     end
     files.shell("rm -r '%s'", folder)
   end)
 
   it("larger than 4 GiB is sent and resumed", function()
     local size = (5 << 30) + 7
-    make_large("sparse.bin", size)
+    files.make_large(at("sparse.bin"), size)
     local response = ask(function(_, res) assert(res:send_file(at("sparse.bin"))) end, { method = "HEAD" })
     assert.equal(tostring(size), response.headers["content-length"])
     response = ask(function(_, res) assert(res:send_file(at("sparse.bin"))) end,
@@ -255,7 +218,7 @@ describe("a file", function()
       res:send_file(at("data.bin"), function(...) results[#results + 1] = table.pack(...) end)
     end)
     assert.is_true(bytes == response.body)
-    wait_until(function() return results[1] end)
+    waits.eventually(function() return results[1] end)
     assert.same({ { nil, true, n = 2 } }, results)
     response = ask(function(_, res)
       res:send_file(at("none"), { max_age = 1 }, function(message, code) res:send(404, message .. " " .. code) end)
@@ -268,7 +231,7 @@ describe("a file", function()
     files.put(at("data.bin"), bytes)
     local held
     local worker = task.spawn(function()
-      wait_until(function() return held end)
+      waits.eventually(function() return held end)
       return held:send_file(at("data.bin"))
     end)
     local response = ask(function(_, res) held = res:later() end)
@@ -290,18 +253,18 @@ describe("a file", function()
   end)
 
   it("is the only one that sends meanwhile", function()
-    make_large("large.bin", ENDLESS)
+    files.make_large(at("large.bin"), ENDLESS)
     local tried
     local _, where = servers.serve({}, function(_, res)
       task.spawn(function()
-        wait_until(function() return res.headers_sent end)
+        waits.eventually(function() return res.headers_sent end)
         tried = { pcall(res.write, res, "x"), select(2, pcall(res.finish, res)), select(2, pcall(res.send, res, "x")) }
       end)
       res:send_file(at("large.bin"))
     end)
     local connection <close> = client.connect(where)
     connection:write(client.format {})
-    wait_until(function() return tried end)
+    waits.eventually(function() return tried end)
     assert.is_false(tried[1])
     assert.matches("send_file is sending", tried[2])
     assert.matches("begun already", tried[3])
@@ -356,7 +319,7 @@ describe("what cannot be sent", function()
   end)
 
   it("raises when somebody else has answered while it was opened", function()
-    make_large("a.bin", 100)
+    files.make_large(at("a.bin"), 100)
     local results = {}
     local response = ask(function(_, res)
       local function try()
@@ -366,7 +329,7 @@ describe("what cannot be sent", function()
       local one, two = task.spawn(try), task.spawn(try)
       one:join() two:join()
     end)
-    wait_until(function() return #results == 2 end)
+    waits.eventually(function() return #results == 2 end)
     assert.equal(100, #response.body)
     assert.is_true(results[1][1] ~= results[2][1])
   end)
@@ -505,143 +468,5 @@ describe("coded forms", function()
     local response = ask(function(_, res) assert(res:send_file("x", { root = at("root"), precompressed = true })) end,
       { headers = { ["accept-encoding"] = "br" } })
     assert.equal("page", response.body)
-  end)
-end)
-
-describe("a file that changes while it is sent", function()
-  local SIZE = 32 << 20
-
-  --- A client that has read the head, when the rest cannot have been sent yet; and what send_file came to.
-  local function begin()
-    make_large("large.bin", SIZE)
-    local outcome = {}
-    local _, where = servers.serve({}, function(_, res)
-      local result = table.pack(res:send_file(at("large.bin")))
-      for i = 1, result.n do outcome[i] = result[i] end
-      outcome.done = true
-    end)
-    local connection = client.connect(where)
-    connection:write(client.format { headers = { connection = "close" } })
-    take_head(connection)
-    assert.is_nil(outcome.done)
-    return connection, outcome
-  end
-
-  it("breaks the connection when it becomes shorter (RFC 9112 8)", function()
-    local connection <close>, outcome = begin()
-    local file <close> = assert(fs.open(at("large.bin"), "r+"))
-    assert(file:truncate(100000))
-    assert.is_true(receive(connection) < SIZE)
-    wait_until(function() return outcome.done end)
-    failures.assert_plain_failure("ELENGTH", "read '" .. at("large.bin") .. "'", table.unpack(outcome, 1, 3))
-  end)
-
-  it("is cut at the length that was announced when it grows", function()
-    local connection <close>, outcome = begin()
-    assert(fs.append_file(at("large.bin"), "more"))
-    assert.equal(SIZE, receive(connection))
-    wait_until(function() return outcome.done end)
-    assert.is_true(outcome[1])
-  end)
-
-  it("is sent to its end when its name is gone", function()
-    local connection <close>, outcome = begin()
-    assert(fs.unlink(at("large.bin")))
-    assert.equal(SIZE, receive(connection))
-    wait_until(function() return outcome.done end)
-    assert.is_true(outcome[1])
-  end)
-end)
-
-describe("a client that does not take what it asked for", function()
-  -- What is left behind (a descriptor, an operation, a task) the end of this file finds.
-
-  it("ends the sending when it leaves", function()
-    make_large("large.bin", ENDLESS)
-    local result
-    local _, where = servers.serve({}, function(_, res) result = table.pack(res:send_file(at("large.bin"))) end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    connection:fill()
-    connection.socket:reset()
-    wait_until(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
-  end)
-
-  it("ends the sending when its time is over", function()
-    make_large("large.bin", ENDLESS)
-    local result
-    local _, where = servers.serve({ write_timeout = 0.05 }, function(_, res)
-      result = table.pack(res:send_file(at("large.bin")))
-    end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    wait_until(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
-  end)
-
-  it("is reset when the handler's time is over", function()
-    make_large("large.bin", ENDLESS)
-    local _, where = servers.serve({ handler_timeout = 0.05 }, function(_, res) res:send_file(at("large.bin")) end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    assert.is_true(receive(connection) < ENDLESS)
-  end)
-
-  it("is reset when the operation of the callback form is cancelled", function()
-    make_large("large.bin", ENDLESS)
-    local called
-    local _, where = servers.serve({}, function(_, res)
-      local operation = res:send_file(at("large.bin"), function() called = true end)
-      wait_until(function() return res.headers_sent end)
-      assert(operation:cancel())
-    end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    assert.is_true(receive(connection) < ENDLESS)
-    assert.is_nil(called)
-  end)
-
-  it("can be left by the server, at once", function()
-    make_large("large.bin", ENDLESS)
-    local result
-    local server, where = servers.serve({}, function(_, res) result = table.pack(res:send_file(at("large.bin"))) end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    connection:fill()
-    server:close(0)
-    wait_until(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
-  end)
-
-  it("costs little memory, and others are served meanwhile", function()
-    make_large("large.bin", 4 << 30)
-    files.put(at("small.txt"), "small")
-    local server = process.serve_code(([[
-      return function(req, res) assert(res:send_file(req.path:sub(2), { root = %q })) end]]):format(at(".")))
-    assert.equal("small", server:request("/small.txt").body)
-    local before, connections = memory_of(server, "VmRSS"), {}
-    for i = 1, 20 do
-      connections[i] = server:connect()
-      connections[i]:write(client.format { path = "/large.bin" })
-      connections[i]:fill()
-    end
-    assert.equal("small", server:request("/small.txt").body)
-    local more = memory_of(server, "VmRSS") - before
-    if not sanitized then assert.is_true(more < 20, ("%g MB more"):format(more)) end
-    for _, connection in ipairs(connections) do connection.socket:reset() end
-    assert.equal("small", server:request("/small.txt").body)
-  end)
-
-  it("can take gigabytes, through little memory", function()
-    make_large("large.bin", 2 << 30)
-    local server = process.serve_code(([[
-      return function(req, res) assert(res:send_file(req.path:sub(2), { root = %q })) end]]):format(at(".")))
-    local connection <close> = server:connect()
-    connection:write(client.format { path = "/large.bin", headers = { connection = "close" } })
-    take_head(connection)
-    assert.equal(2 << 30, receive(connection))
-    local peak = memory_of(server, "VmHWM")
-    if not sanitized then assert.is_true(peak < 16, ("%g MB"):format(peak)) end
   end)
 end)

@@ -222,6 +222,18 @@ describe("json.encode", function()
     assert.matches("key 1 of a table marked as an object at %$: make it a string", raised(json.object({ 1 })))
   end)
 
+  -- Constructors with explicit keys put them into the hash part, where lua_next gives others between them.
+  it("names it wherever the table keeps its items", function()
+    for i = 1, 100 do
+      local name, hole = "k" .. i, 3 + i
+      local mixed = load(("return { [1] = 1, %s = 1, [2] = 1 }"):format(name))()
+      assert.matches("both the key '" .. name .. "' and the index 2", raised(mixed))
+      assert.matches("both the key '" .. name .. "' and the index 2", raised(mixed, { sort_keys = true }))
+      assert.matches("hole", raised(load(("return { [1] = 1, [%d] = 1, [2] = 1 }"):format(hole))()))
+      assert.equal("[1,2,3]", json.encode(load("return { [3] = 3, [1] = 1, [2] = 2 }")()))
+    end
+  end)
+
   it("adds the caller's line to an error", function()
     local _, message = pcall(function() return json.encode(print) .. "" end)
     assert.matches("json_encode_spec.lua:%d+: cannot encode a function at %$$", message)

@@ -333,4 +333,20 @@ describe("--listen", function()
     assert.matches("^  %S+ %(pid %d+%) listens there$", hint)
     assert.is_nil(io.open(path))
   end)
+
+  it("shows no control characters in the name of who has the port", function()
+    local function rename(name)
+      local file <close> = assert(io.open("/proc/self/comm", "r+"))
+      local old = file:read()
+      assert(file:seek("set"))
+      assert(file:write(name))
+      return old
+    end
+    local server = new_server()
+    assert(server:listen(LOCAL))
+    local old = rename("a\27[2J\127b")
+    local result = luaserves.run { "--listen", "127.0.0.1:" .. server:address().port, "-e", "return print" }
+    rename(old)
+    assert.matches("\n  a%?%[2J%?b %(pid %d+%) listens there\n$", result.err)
+  end)
 end)

@@ -128,28 +128,30 @@ static int usage_error(void) {
   return 1 + EXIT_USAGE;
 }
 
-static int bad_option(char **argv) {
-  char known[OPTIONS][24];
+static void tell_unknown(const char *given) {
+  char known[OPTIONS][24], name[40];
   const char *names[OPTIONS + 1];
   for (size_t i = 0; i < OPTIONS; i++) {
     snprintf(known[i], sizeof known[i], "--%s", ls_options[i].name);
     names[i] = known[i];
   }
   names[OPTIONS] = NULL;
-  const char *given = argv[optind - 1];
-  if (given[0] == '-' && given[1] == '-') {
-    char name[40];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
-    const char *nearest = ls_options_nearest(name, names);
-    if (nearest != NULL && strcmp(nearest, name) == 0)
-      fprintf(stderr, "luaserve: option '%s' takes no value\n", name);
-    else if (nearest != NULL)
-      fprintf(stderr, "luaserve: unknown option '%s' (did you mean '%s'?)\n", name, nearest);
-    else
-      fprintf(stderr, "luaserve: unknown option '%s'\n", name);
-  } else {
+  snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
+  const char *nearest = ls_options_nearest(name, names);
+  if (nearest != NULL && strcmp(nearest, name) == 0)
+    fprintf(stderr, "luaserve: option '%s' takes no value\n", name);
+  else if (nearest != NULL)
+    fprintf(stderr, "luaserve: unknown option '%s' (did you mean '%s'?)\n", name, nearest);
+  else
+    fprintf(stderr, "luaserve: unknown option '%s'\n", name);
+}
+
+/* An unknown letter is in optopt: optind is not behind its argument where there are more letters in that. */
+static int bad_option(char **argv) {
+  if (optopt > 0 && optopt < FIRST_CODE)
     fprintf(stderr, "luaserve: unknown option '-%c'\n", optopt);
-  }
+  else
+    tell_unknown(argv[optind - 1]);
   return usage_error();
 }
 

@@ -30,12 +30,11 @@ function http_error.new(status, message, fields, headers)
   return setmetatable({ status = status, message = message, fields = fields, headers = headers }, HttpError)
 end
 
---- Whether value is such an error.
+--- Whether value is such an error. By the name: in specs a module may be loaded anew for each file, while what is in C
+-- keeps the methods, and their errors, of the first time.
 function http_error.is(value)
-  local metatable = getmetatable(value)
-  if metatable == HttpError then return true end
-  -- By name, where this module has been loaded anew, as between files of specs, and what has raised it has not.
-  return type(metatable) == "table" and rawget(metatable, "__name") == HttpError.__name
+  local meta = getmetatable(value)
+  return type(value) == "table" and type(meta) == "table" and rawget(meta, "__name") == HttpError.__name
 end
 
 function HttpError:__tostring()

@@ -44,6 +44,16 @@ function Connection:read_all()
   return rest
 end
 
+--- Reads the head of a response and throws it away; what has come behind it is in buffer.
+function Connection:take_head()
+  local _, last
+  while not last do
+    assert(self:fill(), "the connection ended inside a head")
+    _, last = self.buffer:find("\r\n\r\n", 1, true)
+  end
+  self.buffer = self.buffer:sub(last + 1)
+end
+
 local function take(self, n)
   while #self.buffer < n do
     assert(self:fill(), "the connection ended inside a body")

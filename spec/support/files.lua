@@ -42,6 +42,11 @@ function files.put(path, text)
   assert(file:close())
 end
 
+--- Makes a file of this size without writing its bytes: they are zeros.
+function files.make_large(path, size)
+  files.shell("truncate -s %d '%s'", size, path)
+end
+
 function files.get(path)
   local file = assert(io.open(path, "rb"))
   local text = file:read("a")

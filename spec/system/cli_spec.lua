@@ -52,6 +52,7 @@ describe("the command line", function()
     assert_usage_error(process.run { "--po=2", "app.lua" }, "'--po")
     assert_usage_error(process.run { "--tls", "app.lua" }, "unknown option '--tls'")
     assert_usage_error(process.run { "-x", "app.lua" }, "unknown option '-x'")
+    assert_usage_error(process.run { "--dev", "-xz", "app.lua" }, "unknown option '-x'")
     assert.not_matches("did you mean", process.run({ "--completely-different" }).err)
   end)
 

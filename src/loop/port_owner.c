@@ -48,7 +48,7 @@ static bool has_socket(const char *pid, const char *socket) {
   return has;
 }
 
-/* The name a process goes by, which ends with its line. */
+/* The name a process goes by, which ends with its line. Any process chooses its own, and it is shown on a terminal. */
 static void read_name(const char *pid, char *name, size_t size) {
   char path[PATH_SIZE];
   snprintf(path, sizeof path, "/proc/%s/comm", pid);
@@ -58,6 +58,9 @@ static void read_name(const char *pid, char *name, size_t size) {
   if (file != NULL)
     fclose(file);
   name[strcspn(name, "\n")] = '\0';
+  for (char *c = name; *c != '\0'; c++)
+    if ((unsigned char)*c < 0x20 || *c == 0x7f)
+      *c = '?';
 }
 
 bool ls_port_owner_find(int port, char *text, size_t size) {

@@ -2,6 +2,7 @@
 #include "script/options.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -16,10 +17,12 @@ static unsigned min3(unsigned a, unsigned b, unsigned c) {
   return least < c ? least : c;
 }
 
-/* Levenshtein distance of two short names, one row at a time. */
+/* Levenshtein distance, one row at a time; where a name is long, as of a file it may be, so is the way to it. */
 static unsigned distance(const char *a, const char *b) {
   unsigned row[NAME_MAX_LENGTH + 1];
   size_t length = strlen(b);
+  if (strlen(a) > NAME_MAX_LENGTH || length > NAME_MAX_LENGTH)
+    return UINT_MAX;
   for (unsigned j = 0; j <= length; j++)
     row[j] = j;
   for (unsigned i = 1; *a != '\0'; a++, i++) {
@@ -37,8 +40,6 @@ static unsigned distance(const char *a, const char *b) {
 const char *ls_options_nearest(const char *name, const char *const *known) {
   const char *best = NULL;
   unsigned best_distance = 4; /* further away is another word */
-  if (strlen(name) > NAME_MAX_LENGTH)
-    return NULL;
   for (; *known != NULL; known++) {
     unsigned d = distance(name, *known);
     if (d < best_distance && d < strlen(*known) && d < strlen(name)) {

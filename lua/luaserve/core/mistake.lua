@@ -318,12 +318,14 @@ local function explain_require(message, folder)
   return head .. meant .. "\n" .. table.concat(lines, "\n")
 end
 
---- The frames that are the program's own; all of them where there is none.
+--- The frames that are the program's own; all of them where there is none. Lua tells of tail calls behind a frame that
+-- came about by one.
 local function trim_traceback(frames)
-  local own = {}
+  local own, is_own = {}, true
   for frame in frames:gmatch("[^\n]+") do
-    local is_own = not frame:find("^\t%[C%]: in ") and not frame:find("^\tluaserve/")
-    if is_own and (#own > 0 or frame ~= "\t(...tail calls...)") then own[#own + 1] = frame end
+    local is_tail = frame == "\t(...tail calls...)"
+    if not is_tail then is_own = not frame:find("^\t%[C%]: in ") and not frame:find("^\tluaserve/") end
+    if is_own then own[#own + 1] = frame end
   end
   return #own > 0 and table.concat(own, "\n") or frames
 end

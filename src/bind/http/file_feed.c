@@ -130,10 +130,13 @@ static int send_bytes(struct ls_file_answer *answer, const char *bytes, size_t l
   return put(answer, bytes, len);
 }
 
+static size_t piece_of(const struct ls_file_answer *answer, size_t most) {
+  return answer->left < most ? (size_t)answer->left : most;
+}
+
 /* Of a large file only the beginning, behind the head, and what waits for room: the rest does without the copies. */
 static size_t next_len(const struct ls_file_answer *answer) {
-  size_t most = answer->is_full || answer->left >= LS_FILE_LEND_MIN ? LS_FILE_WAIT : LS_FILE_CHUNK;
-  return answer->left < most ? (size_t)answer->left : most;
+  return piece_of(answer, answer->is_full || answer->left >= LS_FILE_LEND_MIN ? LS_FILE_WAIT : LS_FILE_CHUNK);
 }
 
 /* What a job has read. */
@@ -161,7 +164,7 @@ static int send_cached(struct ls_file_answer *answer) {
 /* ---- from the page cache to the socket, without a copy through this process ---- */
 
 static size_t lend_len(const struct ls_file_answer *answer) {
-  return answer->left < LS_FILE_LEND_MAX ? (size_t)answer->left : LS_FILE_LEND_MAX;
+  return piece_of(answer, LS_FILE_LEND_MAX);
 }
 
 /* Any thread. The descriptor is closed at once, or a connection that is dropped meanwhile would stay open. */
@@ -325,8 +328,9 @@ static int run_open(struct ls_file_answer *answer) {
   return status;
 }
 
+/* Only where nothing waits for room is it worth the change of threads to read much. */
 static int run_read(struct ls_file_answer *answer) {
-  int status = read_blocking(answer, next_len(answer));
+  int status = read_blocking(answer, piece_of(answer, answer->is_full ? LS_FILE_WAIT : LS_FILE_CHUNK));
   return status == 0 && answer->own_len == 0 ? fail(answer, LS_ELENGTH) : status;
 }
 
@@ -384,8 +388,11 @@ void ls_file_feed_start(struct ls_file_answer *answer) {
     end(answer, status);
 }
 
+/* Of a response that has been begun nothing can be sent any more: a job may still be sending, and how much is not known. */
 bool ls_file_feed_cancel(struct ls_file_answer *answer) {
   answer->cancelled = true;
+  if (answer->begun && check(answer) == 0)
+    ls_response_fail(answer->call->request, 500, NULL);
   detach(answer);
   if (answer->head_task != NULL) {
     answer->head_task->data = NULL;

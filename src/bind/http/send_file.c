@@ -214,9 +214,10 @@ static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, con
  *   cache_control  the field's value; or max_age, in seconds
  *   attachment     false  true: to be saved, under its own name; a string: under this name
  *   precompressed  false  true: path.br or path.gz in its place, where it is there and the client takes it
- * Before anything is sent it fails with ENOENT, ENOTDIR and ENAMETOOLONG (there is no such file either), EACCES (also: it would
- * leave the root), EISDIR, EINVAL (no regular file) and so on, and another answer can be given. If the file becomes shorter or unreadable while it is sent the connection is
- * reset. nil, "closed", "ECLOSED": the client has left. Raises for other options and when the response has been begun.
+ * Before anything is sent it fails with ENOENT, ENOTDIR and ENAMETOOLONG (there is no such file either), EACCES (also: it
+ * would leave the root), EISDIR, EINVAL (no regular file) and so on, and another answer can be given. If the file becomes
+ * shorter or unreadable while it is sent, or the operation is cancelled then, the connection is reset. nil, "closed",
+ * "ECLOSED": the client has left. Raises for other options and when the response has been begun.
  *   if not res:send_file(req:decoded_path():sub(2), { root = "public" }) then res:send(404, "not found") end */
 int ls_http_l_send_file(lua_State *L) {
   int callback_index = lua_isfunction(L, 3) ? 3 : 4;

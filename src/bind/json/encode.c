@@ -310,21 +310,6 @@ static _Noreturn void refuse_table(struct encoder *e, int table, enum mark mark)
        ": fill holes with json.null, or make the keys strings");
 }
 
-/* Whether the keys of the table at index are 1 to n, in whatever order lua_next gives them. */
-static bool is_sequence(lua_State *L, int table, lua_Integer *n) {
-  lua_Integer count = 0, largest = 0;
-  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-    if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1) {
-      lua_pop(L, 2);
-      return false;
-    }
-    largest = lua_tointeger(L, -2) > largest ? lua_tointeger(L, -2) : largest;
-    count++;
-  }
-  *n = count;
-  return largest == count;
-}
-
 static void put_item_start(struct encoder *e, bool first) {
   if (!first) {
     put_char(e, ',');
@@ -332,34 +317,52 @@ static void put_item_start(struct encoder *e, bool first) {
   put_break(e, e->depth);
 }
 
-/* After the items 1 to n: whether there is any other key. Where the items are in the array part the next key tells; in the
- * hash part lua_next gives keys in any order. */
-static void check_array(struct encoder *e, const struct frame *frame, lua_Integer n, enum mark mark) {
-  lua_State *L = e->L;
+/* Whether the table has more keys than the n that have been found. All are counted, because lua_next may give another one
+ * before them: they need not be in the table's array part. */
+static bool has_more_keys(lua_State *L, int table, lua_Integer n) {
   lua_Integer count = 0;
-  if (n > 0) {
-    lua_pushinteger(L, n);
-    if (!lua_next(L, frame->table))
-      return;
-    lua_pop(L, 2);
+  for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+    if (++count > n) {
+      lua_pop(L, 2);
+      return true;
+    }
   }
-  if (is_sequence(L, frame->table, &count) && count == n)
-    return;
-  e->frame = frame->up;
-  refuse_table(e, frame->table, mark);
+  return false;
 }
 
-static void encode_array(struct encoder *e, struct frame *frame, enum mark mark) {
+/* The rest of an array whose keys come in another order, or may change under lua_next. */
+static void encode_scattered(struct encoder *e, struct frame *frame, enum mark mark) {
   lua_State *L = e->L;
-  put_char(e, '[');
-  frame->key = 0;
-  for (frame->index = 1; lua_rawgeti(L, frame->table, frame->index) != LUA_TNIL; frame->index++) {
+  for (; lua_rawgeti(L, frame->table, frame->index) != LUA_TNIL; frame->index++) {
     put_item_start(e, frame->index == 1);
     encode_value(e);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  check_array(e, frame, frame->index - 1, mark);
+  if (has_more_keys(L, frame->table, frame->index - 1)) {
+    e->frame = frame->up;
+    refuse_table(e, frame->table, mark);
+  }
+}
+
+/* The first key and value are on the stack. Most arrays come in order, and then they have nothing but their items. Where
+ * keys are sorted, finalizers run. */
+static void encode_array(struct encoder *e, struct frame *frame, enum mark mark) {
+  lua_State *L = e->L;
+  put_char(e, '[');
+  frame->key = 0;
+  frame->index = 1;
+  do {
+    if (e->options->sort_keys || !lua_isinteger(L, -2) || lua_tointeger(L, -2) != frame->index) {
+      lua_pop(L, 2);
+      encode_scattered(e, frame, mark);
+      break;
+    }
+    put_item_start(e, frame->index == 1);
+    encode_value(e);
+    lua_pop(L, 1);
+    frame->index++;
+  } while (lua_next(L, frame->table));
   put_break(e, e->depth - 1);
   put_char(e, ']');
 }
@@ -492,7 +495,6 @@ static __attribute__((noinline)) void encode_table(struct encoder *e) {
   }
   e->frame = &frame;
   if (lua_type(L, -2) != LUA_TSTRING || mark == MARK_ARRAY) {
-    lua_pop(L, 2);
     encode_array(e, &frame, mark);
   } else if (e->options->sort_keys) {
     lua_pop(L, 2);
