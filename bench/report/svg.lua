@@ -76,7 +76,8 @@ function svg.bars(work, format)
   local list = open(BAR.width, #work.rows * BAR.row + 4, work.title)
   for i, row in ipairs(work.rows) do
     local y = i * BAR.row - BAR.row / 2 + 2
-    local class = (row == work.own or row.server.build) and "own" or row.server.floor and "floor" or row.other and "other" or "peer"
+    local is_own = row == work.own or row.server.build
+    local class = is_own and "own" or row.server.floor and "floor" or row.other and "other" or "peer"
     element(list, '<g class="%s">', class)
     element(list, "<title>%s: %s, from %s to %s</title>", escape(row.server.label), format(row.value.median),
       format(row.value.low), format(row.value.high))
