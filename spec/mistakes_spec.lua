@@ -87,6 +87,18 @@ describe("an app", function()
   end)
 end)
 
+describe("a spec", function()
+  it("is told when its script returned no app", function()
+    local text = "bad argument #1 to 'client' (a handler, an app or an address expected, got %s)"
+    local hint = ": does app.lua end with 'return app'?"
+    assert_raises(text:format "nil" .. hint, function() test.client(nil) end)
+    assert_raises(text:format "boolean" .. hint, function() test.client(true) end)
+    assert_raises(text:format "number", function() test.client(5) end)
+    assert_raises("bad argument #1 to 'serve' (a handler, an app or a path expected, got nil)" .. hint,
+      function() test.serve(nil) end)
+  end)
+end)
+
 describe("the log", function()
   it("knows fields that were called", function()
     local text = "value (%s 'status'): res.status is a field: res.status = 404, or res:send(404, body)"
@@ -143,6 +155,22 @@ describe("the log", function()
     local app = App.new():get("/", function() return "hello" end)
     assert_logs("returned a string instead of answering: res:send sends it", app)
     assert_logs("ended without answering", function() end)
+  end)
+
+  it("blames the middleware that ended before its handler was reached", function()
+    local function guarded(middleware)
+      return App.new():use(middleware):get("/", function(_, res) res:send("in") end)
+    end
+    local client = test.client(guarded(function() end))
+    client:get("/"):expect(500)
+    assert.matches("the middleware %(spec/mistakes_spec.lua:%d+%) ended without calling next or answering", client:log())
+    assert_logs(") returned a table instead of answering: res:json sends it", guarded(function() return {} end))
+    assert_logs("the middleware (a callable table) ended", guarded(setmetatable({}, { __call = function() end })))
+    assert_logs("the middleware (spec/mistakes_spec.lua:", App.new():use(function(_, _, next) next() end)
+      :use(function(_, _, next) next() end):get("/", function() end, function(_, res) res:send("in") end))
+    local silent = test.client(App.new():use(function(_, _, next) next() end):get("/", function() end))
+    silent:get("/"):expect(500)
+    assert.matches("the handler %(spec/mistakes_spec.lua:%d+%) ended without answering", silent:log())
   end)
 
   it("knows answers that were raised as what they are not", function()

@@ -299,6 +299,21 @@ describe("a script that returns what cannot be served", function()
       told "return require 'luaserve.http'.create_server(print)")
   end)
 
+  it("is told that it did not return its app", function()
+    local text = "luaserve: app.lua made an app and did not return it: return app\n"
+    assert.equal(text, told "local app = require 'luaserve.app'.new() app:get('/', print)")
+    assert.equal(text, told [[local App = require 'luaserve.app'
+      local app, notes = App.new(), App.new()
+      app:mount("/notes", notes)
+      collectgarbage()]])
+    assert.equal("", told [[local App = require 'luaserve.app'
+      local app, notes = App.new(), App.new()
+      app:mount("/notes", notes)
+      app:request "/"
+      app:request "/"
+      app:close()]])
+  end)
+
   it("is not told so when it does something else", function()
     assert.equal("", told "require 'luaserve.timer'.after(0.001, function() end) return {}")
     assert.equal("", told "require 'luaserve.task'.spawn(function() end) return {}")

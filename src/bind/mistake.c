@@ -93,7 +93,10 @@ void ls_mistake_of_listen(lua_State *L, const char *code, const struct ls_listen
 
 const char *ls_mistake_push_result(lua_State *L, const char *name, int index) {
   index = lua_absindex(L, index);
-  lua_pushfstring(L, "%s returns a %s, which cannot be served", name, luaL_typename(L, index));
+  if (lua_isnil(L, index))
+    lua_pushliteral(L, "");
+  else
+    lua_pushfstring(L, "%s returns a %s, which cannot be served", name, luaL_typename(L, index));
   lua_pushstring(L, name);
   lua_pushvalue(L, index);
   explain(L, "result", 3);

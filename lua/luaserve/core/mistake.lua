@@ -211,8 +211,16 @@ end
 
 -- ---- what a script returns ----
 
---- A script that returned what cannot be served.
+--- A script that returned nothing; "" where it seems to have meant that.
+local function explain_nothing(name)
+  local unserved = package.loaded["luaserve.core.unserved"]
+  if not unserved or unserved.count == 0 then return "" end
+  return name .. " made an app and did not return it: return app"
+end
+
+--- A script that returned what cannot be served, or nothing.
 function mistake.result(_, name, value)
+  if value == nil then return explain_nothing(name) end
   local meta = debug.getmetatable(value)
   local kind = type(meta) == "table" and type(meta.__name) == "string" and meta.__name or type(value)
   local what = kind == "luaserve.server" and "a server that does not listen: call server:listen(8080)" or

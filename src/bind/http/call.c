@@ -179,14 +179,16 @@ static void answer_error(struct ls_call *call) {
 
 static void answer_nobody_gave(struct ls_call *call) {
   char text[2 * LUA_IDSIZE + 160];
-  const char *where = call->route != NULL ? call->route->where : call->server->where;
+  bool stopped = call->ended[0] != '\0';
+  const char *where = stopped ? call->ended : call->route != NULL ? call->route->where : call->server->where;
+  const char *who = stopped ? "middleware" : "handler";
   if (ls_response_is_begun(call->request))
-    snprintf(text, sizeof text, "the handler (%s) ended without finishing the answer it began: res:finish", where);
+    snprintf(text, sizeof text, "the %s (%s) ended without finishing the answer it began: res:finish", who, where);
   else if (call->returned != NULL)
-    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where,
+    snprintf(text, sizeof text, "the %s (%s) returned a %s instead of answering: %s sends it", who, where,
              call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
   else
-    snprintf(text, sizeof text, "the handler (%s) ended without answering", where);
+    snprintf(text, sizeof text, "the %s (%s) ended without %sanswering", who, where, stopped ? "calling next or " : "");
   log_call(call, level_of(call), text);
   answer_error(call);
 }
@@ -439,6 +441,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->body_use = LS_BODY_UNUSED;
   call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
   call->returned = NULL;
+  call->ended[0] = '\0';
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);

@@ -130,6 +130,7 @@ struct ls_call {
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
   const char *returned;         /* the type of what the handler has returned; NULL: nothing */
+  char ended[LUA_IDSIZE + 16];  /* the middleware that ended without calling next: "app.lua:12"; "": none */
   uint64_t timeout;             /* ms, of timer; 0: none */
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
@@ -235,6 +236,11 @@ void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, i
 
 /* The call of the userdata at index; raises for another value, and when the request has ended. */
 struct ls_call *ls_http_check(lua_State *L, int index, const char *type);
+/* The same, but NULL for those. */
+struct ls_call *ls_http_find(lua_State *L, int index, const char *type);
+
+/* Where the handler at index is written: "app.lua:12". size: LUA_IDSIZE + 16 is room for all. */
+void ls_http_note_where(lua_State *L, int handler, char *where, size_t size);
 
 /* One name of an __index: a getter, a method, or a method that is the function of that name in a module written in Lua,
  * which is loaded when it is looked up for the first time. */
