@@ -79,6 +79,30 @@ describe("a program that serves", function()
   end)
 end)
 
+describe("an option behind the script", function()
+  after_each(process.clean_up)
+
+  local function told(...)
+    local server = process.serve { "-p", "0", "examples/hello.lua", ... }
+    local _, err = server:stop()
+    return err
+  end
+
+  it("is the script's, of which who starts it is told once", function()
+    local text = "luaserve: %s stands behind the script, and is its argument: luaserve %s examples/hello.lua\n"
+    assert.equal(text:format("--dev", "--dev"), told "--dev")
+    assert.equal(text:format("-p", "-p 3000"), told("-p", "3000", "--trace"))
+    assert.equal(text:format("--port=3000", "--port=3000"), told("x", "--port=3000"))
+    assert.equal(text:format("--host", "--host"), told "--host")
+  end)
+
+  it("is not spoken of where it can be none of luaserve's", function()
+    assert.equal("", told("--no-such", "port", "-x", "--portable", "--help", "--", "--dev"))
+    assert.equal("", process.run({ "-e", "print(...)", "--trace" }).err)
+    assert.equal("", process.script("print(...)", { arguments = { "--dev" } }).err)
+  end)
+end)
+
 describe("a program that only runs", function()
   it("has the standard output to itself", function()
     assert.equal("mine\n", process.run({ "--cpu-limit", "1", "-e", "print 'mine'" }).out)
@@ -118,6 +142,13 @@ describe("a script that is not there", function()
   it("may be a command", function()
     assert_told("tset", "\n  did you mean test?\n")
     assert_told("help", "\n  did you mean luaserve --help?\n")
+  end)
+
+  it("may be a command of other programs", function()
+    assert_told("dev", "\n  did you mean luaserve --dev app.lua?\n")
+    for _, command in ipairs { "serve", "run", "start" } do
+      assert_told(command, "\n  did you mean luaserve app.lua?\n")
+    end
   end)
 
   it("and like nothing that is there has no advice", function()

@@ -180,7 +180,18 @@ static int create_server(lua_State *L, int handler) {
   return lua_gettop(L);
 }
 
+/* The options of luaserve end at the script: who is not told wonders why the port is another. */
+static void tell_of_misplaced(const struct ls_program *program) {
+  char **option = program->misplaced;
+  if (option == NULL)
+    return;
+  const char *value = program->misplaced_value && option[1] != NULL ? option[1] : NULL;
+  fprintf(stderr, "luaserve: %s stands behind the script, and is its argument: luaserve %s%s%s %s\n", *option, *option,
+          value != NULL ? " " : "", value != NULL ? value : "", program->file);
+}
+
 static void print_start(lua_State *L, int server, const struct ls_program *program) {
+  tell_of_misplaced(program);
   if (program->file != NULL && program->start != NULL)
     fputs(program->start, stdout);
   print_addresses(L, server, name_of(program));

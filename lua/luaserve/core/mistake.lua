@@ -191,6 +191,14 @@ local function exists(path)
   return text ~= nil
 end
 
+--- Commands of other programs.
+local COMMANDS = {
+  dev = "did you mean luaserve --dev app.lua?",
+  run = "did you mean luaserve app.lua?",
+  serve = "did you mean luaserve app.lua?",
+  start = "did you mean luaserve app.lua?",
+}
+
 --- A script that cannot be opened or read.
 -- @param names of what is in its folder, and of luaserve's commands
 function mistake.file(message, path, names)
@@ -202,6 +210,7 @@ function mistake.file(message, path, names)
     return message .. "\n  luaserve runs one file: luaserve " .. folder .. "app.lua"
   end
   if exists(path .. ".lua") then return ("%s\n  did you mean %s.lua?"):format(message, path) end
+  if COMMANDS[path] then return ("%s\n  %s"):format(message, COMMANDS[path]) end
   if path == "help" or path == "version" then return ("%s\n  did you mean luaserve --%s?"):format(message, path) end
   local folder, name = path:match("^(.-)([^/]*)$")
   local near = nearest(name, names)
