@@ -87,6 +87,44 @@ describe("an app", function()
   end)
 end)
 
+describe("a module", function()
+  local function assert_has_no(module, name, text)
+    assert_raises(("luaserve.%s has no '%s'%s"):format(module, name, text), function()
+      return require("luaserve." .. module)[name]
+    end)
+  end
+
+  it("says which name was meant, at the line that read it", function()
+    assert_has_no("fs", "readFile", " (did you mean 'read_file'?)")
+    assert_has_no("fs", "readFileSync", " (did you mean 'read_file'?)")
+    assert_has_no("crypto", "hash_fil", " (did you mean 'hash_file'?)")
+    assert_has_no("http", "createServer", " (did you mean 'create_server'?)")
+    assert_has_no("http", "nothing_near", "")
+    assert_has_no("task", ("x"):rep(100), "")
+  end)
+
+  it("knows what others call it", function()
+    assert_has_no("json", "stringify", ": json.encode(value)")
+    assert_has_no("json", "parse", ": json.decode(text)")
+    assert_has_no("crypto", "randomUUID", ": crypto.uuid()")
+    assert_has_no("timer", "setTimeout", ": timer.after(seconds, f)")
+    assert_has_no("validate", "str", ": validate.string()")
+    assert_has_no("process", "argv", ": process.arguments")
+    assert_has_no("app", "get", ": local app = App.new(), and app:get(...)")
+  end)
+
+  it("is asked without an error by rawget and pairs, and takes new fields", function()
+    local url = require "luaserve.url"
+    assert.is_nil(rawget(url, "no_such"))
+    for name in pairs(url) do assert.is_not_nil(url[name]) end
+    url.no_such = 1
+    assert.equal(1, url.no_such)
+    url.no_such = nil
+    assert.is_nil(url[1])
+    assert.is_nil(url.__call)
+  end)
+end)
+
 describe("a spec", function()
   it("is told when its script returned no app", function()
     local text = "bad argument #1 to 'client' (a handler, an app or an address expected, got %s)"
@@ -119,6 +157,10 @@ describe("the log", function()
     assert_logs("res has no field 'end': res:finish() ends", function(_, res) res["end"](res) end)
     assert_logs("res has no field 'headers': res:set(name, value)", function(_, res) res.headers.a = "b" end)
     assert_logs("res.body cannot be set: res:send(body)", function(_, res) res.body = "x" end)
+    assert_logs("res has no field 'setHeader': res:set(name, value)", function(_, res) res:setHeader("a", "b") end)
+    assert_logs("res has no field 'sendStatus': res:send(404, body)", function(_, res) res:sendStatus(404) end)
+    assert_logs("res has no field 'sendFile' (did you mean 'send_file'?)", function(_, res) res:sendFile("x") end)
+    assert_logs("res.statusCode cannot be set: res.status = 404", function(_, res) res.statusCode = 404 end)
     assert_logs("req has no field 'ip': req.remote_address", function(req, res) res:send(req.ip) end)
   end)
 

@@ -534,6 +534,7 @@ end
 --- The path of a named route, with its parameters filled in and percent-encoded, and a query.
 --   app:url_for("note", { id = 7 }, { page = 2 }) --> /notes/7?page=2
 function App:url_for(name, params, query)
+  unserved.remove(self)
   local outer = self._mounts[1]
   if outer then return outer.app:url_for(name, params, query) end
   local route = self._names[name]

@@ -93,7 +93,8 @@ local function show_table(value)
 end
 
 local function show(value)
-  if type(value) == "table" and debug.getmetatable(value) == nil then return show_table(value) end
+  local metatable = debug.getmetatable(value)
+  if type(value) == "table" and (not metatable or metatable.__name == "luaserve.module") then return show_table(value) end
   return tostring(value)
 end
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "script/options.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>
 #include <string.h>
@@ -47,6 +48,21 @@ const char *ls_options_nearest(const char *name, const char *const *known) {
     }
   }
   return best;
+}
+
+bool ls_options_snake_case(const char *name, char snake[LS_NAME_SIZE]) {
+  size_t len = 0;
+  for (const char *at = name; *at != '\0'; at++) {
+    if (len + 2 >= LS_NAME_SIZE)
+      return false;
+    if (isupper((unsigned char)*at) && at > name && islower((unsigned char)at[-1]))
+      snake[len++] = '_';
+    snake[len++] = (char)tolower((unsigned char)*at);
+  }
+  if (len > 5 && memcmp(snake + len - 5, "_sync", 5) == 0)
+    len -= 5;
+  snake[len] = '\0';
+  return true;
 }
 
 static int raise_unknown(lua_State *L, const char *what, const char *name, const char *const *known) {

@@ -80,13 +80,16 @@ static int raise_unknown(lua_State *L) {
   const char *owner = short_name(type);
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "%s has no field of type %s", owner, luaL_typename(L, 2));
-  const char *hint = ls_http_hint_for_name(type, lua_tostring(L, 2));
+  char snake[LS_NAME_SIZE];
+  if (!ls_options_snake_case(lua_tostring(L, 2), snake))
+    return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
+  const char *hint = ls_http_hint_for_name(type, snake);
   if (hint != NULL)
     return luaL_error(L, "%s has no field '%s': %s", owner, lua_tostring(L, 2), hint);
   for (lua_pushnil(L); count < FIELDS_MAX && lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
     names[count++] = lua_tostring(L, -2);
   names[count] = NULL;
-  const char *nearest = ls_options_nearest(lua_tostring(L, 2), names);
+  const char *nearest = ls_options_nearest(snake, names);
   if (nearest != NULL)
     return luaL_error(L, "%s has no field '%s' (did you mean '%s'?)", owner, lua_tostring(L, 2), nearest);
   return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
