@@ -228,6 +228,12 @@ describe("an error of syntax", function()
       ["return new Thing()"] = "Lua has no 'new': call the function that makes one",
       ["try {"] = "Lua writes 'try' as: local ok, err = pcall(function() ... end)",
       ["switch (x) {"] = "Lua has no switch: if, elseif, or a table of functions",
+      ["if a === b then end"] = "Lua writes === as ==",
+      ["if a = 1 then end"] = "Lua compares with ==; a single = only assigns",
+      ["while a = 1 do end"] = "Lua compares with ==; a single = only assigns",
+      ["local list = [1, 2]"] = "a list is { 1, 2, 3 }",
+      ["res:end('x')"] = "'end' is a word of Lua, and no name: res:finish(), or res:send(body)",
+      ["print(typeof x)"] = "Lua writes 'typeof x' as: type(x)",
       ["throw x"] = "Lua writes 'throw' as: error(\"why\")",
       ["for (i = 1, 2) do end"] =
         "Lua writes it as: for i = 1, 10 do ... end, or for key, value in pairs(t) do ... end",
@@ -245,6 +251,28 @@ describe("an error of syntax", function()
     } do
       local _, _, told, _, head = explain(code)
       assert.equal(hint, told, code .. ": " .. head)
+    end
+  end)
+
+  it("has the block named that has no end", function()
+    for code, hint in pairs {
+      ["f('/', function()\n  if x then\n    g()\nend)"] = "the 'if' at line 2 is open",
+      ["f('/', function()\n  for _ = 1, 2 do g() -- end\n  h('end')\n  end)"] = "the 'function' at line 1 is open",
+      ["f(function() while x do g() end)"] = "the 'function' at line 1 is open",
+      ["t = { a = function() if x then y() end }"] = "the 'function' at line 1 is open",
+      ["local function f()\n  if x then\n    g()\n  for a in b do\n    h()\n  end\nend\n\nprint [[\nend]]"] =
+        "the 'if' at line 2 is open",
+    } do
+      local _, _, told = explain(code)
+      assert.equal("an 'end' is missing: " .. hint, told, code)
+    end
+    for code, hint in pairs {
+      ["f(1, )"] = "there is one ')' too many, here or above",
+      ["function f() g(1, ) end"] = "there is one ')' too many, here or above",
+      ["function f() g() ) end"] = "there is one ')' too many, here or above",
+    } do
+      local _, _, told = explain(code)
+      assert.equal(hint, told, code)
     end
   end)
 

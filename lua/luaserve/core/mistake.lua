@@ -61,6 +61,7 @@ end
 
 --- What people bring along from other languages: a pattern of the line, without its strings, and what Lua has instead.
 local FOREIGN = {
+  { "===", "Lua writes === as ==" },
   { "!=", "Lua writes 'not equal' as ~=" },
   { "%+%+", "Lua has no ++: x = x + 1" },
   { "%.%.=", "Lua has no ..=: x = x .. y" },
@@ -85,6 +86,8 @@ local FOREIGN = {
   { "^%s*else%s+if%f[%W]", "Lua writes 'else if' as: elseif" },
   { "%f[%w]new%s+[%w_]", "Lua has no 'new': call the function that makes one" },
   { "[%)%s]!%s*[%w_%(]", "Lua writes ! as 'not'" },
+  { "[%w_%)]%s*[%.:]%s*end%f[^%w_]", "'end' is a word of Lua, and no name: res:finish(), or res:send(body)" },
+  { "%f[%w_]typeof%s+[%w_]", "Lua writes 'typeof x' as: type(x)" },
   { "^%s*try%f[%W]", "Lua writes 'try' as: local ok, err = pcall(function() ... end)" },
   { "^%s*switch%f[%W]", "Lua has no switch: if, elseif, or a table of functions" },
   { "%f[%w]throw%s", "Lua writes 'throw' as: error(\"why\")" },
@@ -118,19 +121,109 @@ local function find_else_if(source)
   end
 end
 
+-- ---- blocks without an end ----
+
+local CLOSERS = { ["function"] = "end", ["if"] = "end", ["do"] = "end", ["for"] = "end", ["while"] = "end",
+  ["repeat"] = "until", ["("] = ")", ["{"] = "}", ["["] = "]" }
+local CLOSES = { ["end"] = true, ["until"] = true, [")"] = true, ["}"] = true, ["]"] = true }
+
+--- Behind the string that begins at start with one of the quotes.
+local function skip_string(source, start)
+  local special, at = "[\\\n" .. source:sub(start, start) .. "]", start + 1
+  while true do
+    at = source:find(special, at)
+    if not at then return #source + 1 end
+    if source:sub(at, at) ~= "\\" then return at + 1 end
+    at = at + 2
+  end
+end
+
+--- Behind the comment or the string that begins at start; nil where neither does.
+local function skip_text(source, start)
+  local level = source:match("^%-%-%[(=*)%[", start) or source:match("^%[(=*)%[", start)
+  if level then return (select(2, source:find("]" .. level .. "]", start, true)) or #source) + 1 end
+  if source:find("^%-%-", start) then return source:find("\n", start, true) or #source + 1 end
+  return source:find("^[\"']", start) and skip_string(source, start)
+end
+
+--- Iterates over the words and brackets: where each begins, and itself.
+local function tokens(source)
+  local at = 1
+  return function()
+    while true do
+      local start = source:find("[%a_%-\"'%[%](){}]", at)
+      if not start then return nil end
+      at = skip_text(source, start)
+      if not at then
+        local token = source:match("^[%a_][%w_]*", start) or source:sub(start, start)
+        at = start + #token
+        return start, token
+      end
+    end
+  end
+end
+
+--- Adds the block or bracket to those that are open. The do of a for or a while opens nothing more.
+local function open(stack, token, start, line, indent)
+  local last = stack[#stack]
+  if token == "do" and last and last.awaits_do then
+    last.awaits_do = false
+  else
+    stack[#stack + 1] = { token = token, start = start, line = line, indent = indent,
+      awaits_do = token == "for" or token == "while" }
+  end
+end
+
+--- The block that is open at a place of the source and should not be: one whose end stands further left than itself, so
+--- that it is another's; or the innermost, where the place is the bracket that closes what is around it. Or nil.
+local function find_open_block(source, place)
+  local stack, line, line_start = {}, 1, 1
+  for start, token in tokens(source) do
+    local next_line = source:find("\n", line_start, true)
+    while next_line and next_line < start do
+      line, line_start = line + 1, next_line + 1
+      next_line = source:find("\n", line_start, true)
+    end
+    local last, margin = stack[#stack], source:match("^[ \t]*", line_start)
+    if start >= place then
+      return CLOSES[token] and last and CLOSERS[last.token] == "end" and #stack > 1 and last or nil
+    elseif CLOSERS[token] then
+      open(stack, token, start, line, #margin)
+    elseif CLOSES[token] then
+      if not last or CLOSERS[last.token] ~= token then return nil end
+      if token == "end" and line_start + #margin == start and #margin < last.indent then return last end
+      stack[#stack] = nil
+    end
+  end
+end
+
+-- ---- the hint ----
+
+--- Where an end is missing, as far as that can be told.
+local function block_hint(what, source, place)
+  if not (what:find("^unexpected symbol near '[%)}%]]'") or what:find("^'end' expected")) then return nil end
+  local block = find_open_block(source, place)
+  return block and ("an 'end' is missing: the '%s' at line %d is open"):format(block.token, block.line)
+end
+
 -- @param what Lua's message without its place
-local function syntax_hint(what, line, source)
+-- @param place of the token in the source
+local function syntax_hint(what, line, source, place)
   local opened = what:match("^'end' expected %(to close '%a+' at line (%d+)%)") or what:match("^'end' expected")
   if opened then
     local number = find_else_if(source)
     if number then return ("line %d has 'else if', which needs an 'end' of its own: elseif"):format(number) end
   end
-  local hint = foreign_hint(line)
+  local hint = foreign_hint(line) or block_hint(what, source, place)
   if hint then return hint end
   local missing = what:match("^'(%a+)' expected near")
+  if (missing == "then" or missing == "do") and what:find("near '='", 1, true) then
+    return "Lua compares with ==; a single = only assigns"
+  end
   if missing == "then" then return "if ... then ... end" end
   if missing == "do" then return "for ... do ... end, while ... do ... end" end
   if what:find("^'end' expected") then return "every function, if, for and while needs an 'end'" end
+  if what == "unexpected symbol near '['" then return "a list is { 1, 2, 3 }" end
   local extra = what:match("^<eof> expected near ('end')") or what:match("^unexpected symbol near ('[%)%]}]')")
   if extra then return ("there is one %s too many, here or above"):format(extra) end
   if what:find("^'[%)}%]]' expected") then
@@ -171,7 +264,7 @@ local function explain_syntax(message, source)
   end
   if not line then return "" end
   local column, width = column_of(source, start, line, what, token)
-  local hint = syntax_hint(what, line, source)
+  local hint = syntax_hint(what, line, source, start + column - 1)
   return "\n" .. excerpt(number, line, column, width) .. (hint and "\n  " .. hint or "")
 end
 
