@@ -164,6 +164,15 @@ describe("the log", function()
     assert_logs("req has no field 'ip': req.remote_address", function(req, res) res:send(req.ip) end)
   end)
 
+  it("knows what lists and strings have elsewhere", function()
+    local list, name = {}, "x"
+    assert_logs("(field 'push'): Lua has no 'push': table.insert(list, value)", function() list.push(1) end)
+    assert_logs("(method 'trim'): Lua has no 'trim': text:match(", function() name:trim() end)
+    assert_logs("(field 'length'): Lua has no 'length': #value is the length", function() return list.length + 1 end)
+    assert_logs("'number': strings are joined with ..", function() return name + 1 end)
+    assert_logs("(global 'parseInt'): Lua has no 'parseInt': math.tointeger(text)", function() return parseInt "1" end)
+  end)
+
   it("guesses no name that has nothing in common with what was written", function()
     local line = logged(function(req) return req.zip end)
     assert.is_truthy(line:find("req has no field 'zip'", 1, true), line)

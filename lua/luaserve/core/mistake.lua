@@ -361,10 +361,40 @@ local GLOBALS = {
   setTimeout = 'require("luaserve.timer").after(seconds, f)',
   setInterval = 'require("luaserve.timer").every(seconds, f)',
   setImmediate = 'require("luaserve.timer").immediate(f)',
+  Date = "os.time(), os.date(\"%Y-%m-%d\")",
+  Math = "math.floor(x), math.random()",
+  Promise = 'require("luaserve.task").all, and nothing to await',
+  clearInterval = "t:cancel(), of what timer.every gave",
+  clearTimeout = "t:cancel(), of what timer.after gave",
+  fetch = 'there is no HTTP client: require "luaserve.net", or process.run("curl", ...)',
+  parseFloat = "tonumber(text)",
+  parseInt = "math.tointeger(text)",
+  typeof = "type(value)",
   printf = 'io.write(("%d\\n"):format(n))',
   len = "#value",
   str = "tostring(value)",
   int = "math.tointeger(value)",
+}
+
+--- Fields and methods that lists and strings have in other languages.
+local MEMBERS = {
+  concat = "a .. b, or table.move for lists",
+  forEach = "for i, value in ipairs(list) do ... end",
+  includes = "text:find(part, 1, true)",
+  indexOf = "text:find(part, 1, true)",
+  join = "table.concat(list, \", \")",
+  length = "#value is the length",
+  push = "table.insert(list, value)",
+  replace = "text:gsub(pattern, with)",
+  slice = "text:sub(from, to)",
+  split = "for part in text:gmatch(\"[^,]+\") do ... end",
+  startsWith = "text:sub(1, #part) == part",
+  substring = "text:sub(from, to)",
+  toFixed = "(\"%.2f\"):format(number)",
+  toLowerCase = "text:lower()",
+  toString = "tostring(value)",
+  toUpperCase = "text:upper()",
+  trim = "text:match(\"^%s*(.-)%s*$\")",
 }
 
 local function global_hint(name)
@@ -390,8 +420,16 @@ local function runtime_hint(message)
   if name then return global_hint(name) end
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
+  local member = message:match("^[^\n]* a nil value %(%a+ '([%w_]+)'%)")
+  if MEMBERS[member] then return ("Lua has no '%s': %s"):format(member, MEMBERS[member]) end
+  if message:find("attempt to add a '%a+' with a '%a+'") then return "strings are joined with .." end
   local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")
   return code and place_hint(code, tonumber(port)) or null_hint(message)
+end
+
+--- What the first line of an error of a handler probably means, or "".
+function mistake.hint(_, message)
+  return runtime_hint(message:match("^[^\n]*")) or ""
 end
 
 --- luaserve's module that name was probably meant to be.

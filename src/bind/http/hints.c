@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bind/http/impl.h"
+#include "bind/mistake.h"
 
 struct name_hint {
   const char *type, *name, *hint;
@@ -112,6 +113,14 @@ static const char *push_field(lua_State *L, int table, const char *name) {
   return lua_pushfstring(L, type == LUA_TSTRING ? " %s = '%s'," : " %s = %s,", name, text);
 }
 
+/* Pushes what the text of an error probably means, or nil. */
+static void push_text_hint(lua_State *L, const char *text) {
+  const char *hint = ls_http_hint_for_text(text);
+  if (hint == NULL && strstr(text, "attempt to ") != NULL)
+    hint = ls_mistake_push_hint(L, text);
+  lua_pushstring(L, hint != NULL && *hint != '\0' ? hint : NULL);
+}
+
 static int l_hint(lua_State *L) {
   lua_settop(L, 1);
   if (lua_type(L, 1) == LUA_TNUMBER) {
@@ -120,8 +129,10 @@ static int l_hint(lua_State *L) {
     const char *status = push_field(L, 1, "status"), *message = push_field(L, 1, "message");
     lua_pushfstring(L, "a table {%s%s ... } was raised: an error that is an answer is http_error.new(status, message)",
                     status, message);
+  } else if (lua_type(L, 1) == LUA_TSTRING) {
+    push_text_hint(L, lua_tostring(L, 1));
   } else {
-    lua_pushstring(L, lua_type(L, 1) == LUA_TSTRING ? ls_http_hint_for_text(lua_tostring(L, 1)) : NULL);
+    lua_pushnil(L);
   }
   return 1;
 }
