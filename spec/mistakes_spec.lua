@@ -224,6 +224,17 @@ describe("the log", function()
     assert.matches("the handler %(spec/mistakes_spec.lua:%d+%) ended without answering", silent:log())
   end)
 
+  it("knows failures that nobody looked at", function()
+    assert_logs(") ended without answering: res:send_file failed: ENOENT: no such file or directory: open '/nowhere'",
+      function(_, res) res:send_file("/nowhere") end)
+    local client = test.client(function(req, res)
+      local body = req:json()
+      res:send(body.name)
+    end)
+    client:post("/", { body = "{", headers = { ["content-type"] = "application/json" } }):expect(500)
+    assert.matches("a nil value %(local 'body'%): the body was refused: EJSON: unexpected end", client:log())
+  end)
+
   it("knows answers that were raised as what they are not", function()
     local text = "was raised: an error that is an answer is http_error.new(status, message)"
     assert_logs("404: a number " .. text, function() error(404) end)

@@ -18,6 +18,7 @@
 #include "server/response.h"
 
 #define NS_PER_MS UINT64_C(1000000)
+#define FAILURE_SIZE 256
 #define BODY_AHEAD 16 /* times what has just come of a body */
 
 static bool is_finished(const struct ls_call *call) {
@@ -78,11 +79,12 @@ static void end(struct ls_call *call) {
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->rejection_ref);
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->failure_ref);
   if (call->scope.locals != 0)
     luaL_unref(rt->L, LUA_REGISTRYINDEX, call->scope.locals);
   call->scope.locals = 0;
   forget_route(call);
-  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
+  call->body_ref = call->close_ref = call->rejection_ref = call->failure_ref = LUA_NOREF;
   request->user = NULL;
   ls_call_drop_hooks(call);
   ls_request_release(request);
@@ -177,7 +179,29 @@ static void answer_error(struct ls_call *call) {
   ls_call_on_finish(call);
 }
 
+/* What a method has returned instead of raising, and nobody has looked at; NULL: none has. */
+static const char *unseen_failure(const struct ls_call *call, char *text, size_t size) {
+  lua_State *L = call->module->rt->L;
+  bool is_of_body = call->failure_ref == LUA_NOREF;
+  int ref = is_of_body ? call->rejection_ref : call->failure_ref;
+  if (ref == LUA_NOREF)
+    return NULL;
+  bool is_text = lua_rawgeti(L, LUA_REGISTRYINDEX, ref) == LUA_TSTRING;
+  if (is_text)
+    snprintf(text, size, "%s%s", is_of_body ? "the body was refused: " : "", lua_tostring(L, -1));
+  lua_pop(L, 1);
+  return is_text ? text : NULL;
+}
+
+void ls_call_note_failure(lua_State *L, struct ls_call *call, const char *name) {
+  luaL_unref(L, LUA_REGISTRYINDEX, call->failure_ref);
+  call->failure_ref = LUA_NOREF;
+  lua_pushfstring(L, "%s failed: %s", name, lua_tostring(L, -2));
+  call->failure_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 static void answer_nobody_gave(struct ls_call *call) {
+  char failure[FAILURE_SIZE];
   char text[2 * LUA_IDSIZE + 160];
   bool stopped = call->ended[0] != '\0';
   const char *where = stopped ? call->ended : call->route != NULL ? call->route->where : call->server->where;
@@ -189,7 +213,7 @@ static void answer_nobody_gave(struct ls_call *call) {
              call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
   else
     snprintf(text, sizeof text, "the %s (%s) ended without %sanswering", who, where, stopped ? "calling next or " : "");
-  log_call(call, level_of(call), text);
+  log_with_hint(call, level_of(call), text, unseen_failure(call, failure, sizeof failure));
   answer_error(call);
 }
 
@@ -246,7 +270,11 @@ static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) 
     return;
   }
   const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  log_with_hint(call, level, text, ls_http_push_hint(L, -2));
+  const char *hint = ls_http_push_hint(L, -2);
+  char failure[FAILURE_SIZE];
+  if (hint == NULL && text != NULL && strstr(text, "a nil value") != NULL)
+    hint = unseen_failure(call, failure, sizeof failure);
+  log_with_hint(call, level, text, hint);
 }
 
 void ls_call_fail(struct ls_call *call, lua_State *L) {
@@ -373,7 +401,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->generation = 1;
   call->timer.unref = true;
   call->timer.program = true;
-  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
+  call->body_ref = call->close_ref = call->rejection_ref = call->failure_ref = LUA_NOREF;
   call->head_ref = call->end_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);

@@ -126,6 +126,7 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message or value with which a method of req refused the body */
   int rejection_status;
+  int failure_ref;              /* what a method of res that answers has failed with, for the log */
   struct ls_trace *trace;       /* memory for one, which scope has where requests are traced; NULL: none was */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
@@ -173,6 +174,10 @@ static inline bool ls_call_has_head_functions(const struct ls_call *call) {
 /* Runs them where no Lua code runs that could: in a task of the call's scope, with data, which tells by on_end. NULL: out
  * of memory. */
 struct ls_task *ls_call_run_head_functions(struct ls_call *call, void *data, ls_task_end on_end);
+
+/* Keeps what the method called name has failed with, the message below the code on top of L: who does not look at it is told
+ * by the log that nothing was answered, and why. */
+void ls_call_note_failure(lua_State *L, struct ls_call *call, const char *name);
 
 /* Drops the functions of on_head and on_end that were not run. */
 void ls_call_drop_hooks(struct ls_call *call);
