@@ -76,6 +76,16 @@ describe("an app", function()
     assert.equal("found", app:request("/%7B%7D").body)
   end)
 
+  it("uses nothing that is no middleware", function()
+    assert_raises("app:use: middleware.session makes a middleware: app:use(middleware.session { ... })",
+      function() app:use(middleware.session) end)
+    assert_raises("app:use: middleware.etag makes a middleware: app:use(middleware.etag { ... })",
+      function() app:group("/a"):use("/b", middleware.etag) end)
+    assert_raises("app:use: middleware is a function of req, res and next; errors go to app:on_error(" ..
+      "function(err, req, res)", function() app:use(function(_err, _req, _res, _next) end) end)
+    app:use(middleware.etag(), function() end, function(...) return ... end)
+  end)
+
   it("serves no folder that is not there", function()
     local text = "the folder cannot be opened: /nowhere/at/all: No such file or directory"
     assert_raises("app:static: middleware.static: " .. text, function() app:static("/a", "/nowhere/at/all") end)
@@ -84,6 +94,52 @@ describe("an app", function()
       function() middleware.static { root = "Makefile" } end)
     assert_raises("app:static: the folder is missing: app:static('/assets', 'public')",
       function() app:static("public") end)
+  end)
+end)
+
+describe("templates", function()
+  local template = require "luaserve.template"
+
+  it("are rendered with a colon", function()
+    assert_raises("'render' is a method: views:render(...), with a colon, not views.render(...)",
+      function() template.new({ root = "." }).render("x") end)
+  end)
+
+  it("have a folder that is there", function()
+    assert_raises("template.new: the folder cannot be opened: /nowhere/at/all: No such file or directory",
+      function() template.new { root = "/nowhere/at/all" } end)
+  end)
+
+  it("know the tags of others", function()
+    local function assert_told(text, message)
+      local ok, told = pcall(template.compile, text)
+      assert.same({ false, "template:1: " .. message }, { ok, told })
+    end
+    assert_told("{% for _ = 1, 2 do %}x{% endfor %}", "'endfor' is no word of Lua: {% end %}")
+    assert_told("{% if x then %}x{% endif %}", "'endif' is no word of Lua: {% end %}")
+    assert_told("{% if x then %}x{% elif y then %}{% end %}", "Lua writes elif as {% elseif ... then %}")
+    assert_told("{% extends 'x.html' %}", "a layout is named by {% layout \"x.html\" %}")
+  end)
+end)
+
+describe("permission bits", function()
+  local fs = require "luaserve.fs"
+
+  it("are text, since Lua has no octal numbers", function()
+    local path = test.temporary_folder() .. "/file"
+    local hint = " is no octal number, since Lua has none: write it as text, "
+    assert_raises("option 'mode': 600" .. hint .. '"600"', function() fs.write_file(path, "x", { mode = 600 }) end)
+    assert.is_true(fs.write_file(path, "x", { mode = "600" }))
+    assert.equal(tonumber("600", 8), fs.stat(path).mode)
+    assert_raises("bad argument #2 to 'chmod' (755" .. hint .. '"755")', function() fs.chmod(path, 755) end)
+    assert.is_true(fs.chmod(path, "0755"))
+    assert.equal(tonumber("755", 8), fs.stat(path).mode)
+    assert.is_true(fs.chmod(path, tonumber("1777", 8)))
+    assert.equal(tonumber("1777", 8), fs.stat(path).mode)
+    assert_raises("option 'mode': permission bits as text are octal digits, such as \"640\"",
+      function() fs.mkdir(path, { mode = "rw" }) end)
+    assert_raises("bad argument #2 to 'chmod' (permission bits as text are octal digits, such as \"640\")",
+      function() fs.chmod(path, "680") end)
   end)
 end)
 
@@ -170,6 +226,8 @@ describe("the log", function()
     assert_logs("(method 'trim'): Lua has no 'trim': text:match(", function() name:trim() end)
     assert_logs("(field 'length'): Lua has no 'length': #value is the length", function() return list.length + 1 end)
     assert_logs("'number': strings are joined with ..", function() return name + 1 end)
+    assert_logs("'session'): middleware.session sets req.locals.session: app:use(middleware.session { ... })",
+      function(req) return req.locals.session.user end)
     assert_logs("(global 'parseInt'): Lua has no 'parseInt': math.tointeger(text)", function() return parseInt "1" end)
   end)
 

@@ -316,6 +316,11 @@ describe("an error of a script that starts", function()
     end
   end)
 
+  it("knows what is like the module of another system", function()
+    assert_has(error_of "require 'express'", "\n  what is like it here: luaserve.app\n")
+    assert_has(error_of "require 'zod'", "\n  what is like it here: luaserve.validate\n")
+  end)
+
   it("names the places of a missing module that are the program's, and counts the others", function()
     local folder = make_folder { ["app.lua"] = "require 'no.such'" }
     local err = process.run({ folder .. "/app.lua" }).err

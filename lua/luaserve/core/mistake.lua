@@ -421,6 +421,7 @@ local function runtime_hint(message)
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
   local member = message:match("^[^\n]* a nil value %(%a+ '([%w_]+)'%)")
+  if member == "session" then return "middleware.session sets req.locals.session: app:use(middleware.session { ... })" end
   if MEMBERS[member] then return ("Lua has no '%s': %s"):format(member, MEMBERS[member]) end
   if message:find("attempt to add a '%a+' with a '%a+'") then return "strings are joined with .." end
   local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")
@@ -445,6 +446,25 @@ local function near_module(name)
   return name:find("^luaserve%.") and nearest(name, modules)
 end
 
+--- Modules of other systems, and what is like them here.
+local MODULES = {
+  axios = "there is no HTTP client: net.connect, or process.run(\"curl\", ...)",
+  bcrypt = "luaserve.crypto has password_hash and password_verify",
+  cjson = "luaserve.json",
+  cors = "luaserve.middleware has cors { ... }",
+  dkjson = "luaserve.json",
+  express = "luaserve.app",
+  fastify = "luaserve.app",
+  helmet = "luaserve.middleware has security_headers()",
+  jsonwebtoken = "luaserve.jwt",
+  koa = "luaserve.app",
+  lfs = "luaserve.fs",
+  multer = "luaserve.multipart",
+  socket = "luaserve.net",
+  uuid = "luaserve.crypto has uuid()",
+  zod = "luaserve.validate",
+}
+
 --- What require says of a module that is nowhere, with the places first that are the program's own.
 local function explain_require(message, folder)
   local head, name, places = message:match("^(.-module '([^'\n]*)' not found):\n(.*)$")
@@ -462,6 +482,7 @@ local function explain_require(message, folder)
     lines[#lines + 1] = ("\tand none in %d other places of package.path and package.cpath"):format(more)
   end
   local near = near_module(name)
+  if MODULES[name] then lines[#lines + 1] = "  what is like it here: " .. MODULES[name] end
   local meant = near and (" (did you mean '%s'?)"):format(near) or ":"
   return head .. meant .. "\n" .. table.concat(lines, "\n")
 end
