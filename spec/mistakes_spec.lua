@@ -122,6 +122,37 @@ describe("templates", function()
   end)
 end)
 
+describe("pages of errors, in development,", function()
+  local pages = middleware.error_pages { development = true }
+
+  it("show the line of the template", function()
+    local template = require "luaserve.template"
+    local root = test.temporary_folder()
+    local file <close> = assert(io.open(root .. "/home.html", "w"))
+    file:write("<p>first</p>\n{{ nobody.name }}\n<p>third</p>\n")
+    file:close()
+    local views = template.new { root = root }
+    local app = App.new():use(pages):get("/", function(_, res) res:html(views:render("home.html")) end)
+    local body = test.client(app):get("/", { headers = { accept = "text/html" } }):expect(500).body
+    assert.is_truthy(body:find("<h2>" .. root .. "/home.html:2</h2>", 1, true), body)
+    assert.is_truthy(body:find("<b>    2  {{ nobody.name }}</b>", 1, true), body)
+    assert.is_truthy(body:find("    3  &lt;p&gt;third&lt;/p&gt;", 1, true), body)
+  end)
+
+  it("show no file that a message only names", function()
+    local app = App.new():use(pages):get("/", function() error("Makefile:1: x", 0) end)
+    local body = test.client(app):get("/", { headers = { accept = "text/html" } }):expect(500).body
+    assert.is_nil(body:find("<h2>Makefile", 1, true))
+  end)
+
+  it("leave one line in the log of what a client did wrong", function()
+    local app = App.new():use(pages):post("/", function(req, res) res:json(assert(req:json())) end)
+    local client = test.client(app)
+    client:post("/", { body = "{", headers = { ["content-type"] = "application/json" } }):expect(400)
+    assert.matches("^%S+ info: POST /: spec/mistakes_spec.lua:%d+: EJSON: [^\n]*\n?$", client:log())
+  end)
+end)
+
 describe("permission bits", function()
   local fs = require "luaserve.fs"
 

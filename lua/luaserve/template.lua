@@ -4,6 +4,7 @@
 -- @module luaserve.template
 
 local compiler = require "luaserve.core.template.compiler"
+local files = require "luaserve.core.template.files"
 local html = require "luaserve.core.html"
 local json = require "luaserve.json"
 local options_of = require "luaserve.core.options"
@@ -93,6 +94,7 @@ local function find(views, name, level)
   if found and found.stamp == stamp then return found end
   local text, message = require "luaserve.fs".read_file(path)
   if not text then error("no template: " .. message, level) end
+  files[path] = true
   found = compiler.compile(text, path, views.escape)
   found.stamp = stamp
   views.compiled[name] = found
