@@ -252,18 +252,6 @@ function Group:all(pattern, ...)
   return self
 end
 
---- Raises for what can be called, and is no middleware: what makes one, and what handles errors elsewhere.
-local function check_middleware(value)
-  for name, make in pairs(package.loaded["luaserve.middleware"] or none) do
-    if rawequal(value, make) then
-      mistake("app:use: middleware.%s makes a middleware: app:use(middleware.%s { ... })", name, name)
-    end
-  end
-  if type(value) == "function" and debug.getinfo(value, "u").nparams > 3 then
-    mistake("app:use: middleware is a function of req, res and next; errors go to app:on_error(function(err, req, res)")
-  end
-end
-
 --- Adds middleware, to all requests or to those under a prefix: functions of req, res and next. Its place among the
 -- routes does not matter, its place among the other middleware does.
 --   app:use("/admin", function(req, res, next) ... next() ... end)
@@ -274,7 +262,8 @@ function Group:use(prefix, ...)
   for i = 1, functions.n do
     if getmetatable(functions[i]) == App then mistake("app:use: an app is mounted: app:mount(prefix, app)") end
     check_callable(functions[i], "app:use: the middleware")
-    check_middleware(functions[i])
+    local problem = chain.problem_of(functions[i])
+    if problem then mistake("app:use: %s", problem) end
     table.insert(self._entries, { prefix = text, middleware = functions[i] })
   end
   forget_chains(self._app)

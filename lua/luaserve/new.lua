@@ -44,7 +44,7 @@ local function write(name, file)
   return fs.write_file(path, (file.text:gsub("NAME", (name:gsub("%%", "%%%%")))), { exclusive = true })
 end
 
---- What starts luaserve from inside the new folder: its name where PATH leads to it, or else the path that started this.
+--- What starts luaserve from inside the new folder: its name where PATH leads to it, or else the path of this one.
 local function command()
   local called = arg[-1]
   if not called:find("/", 1, true) then return called end

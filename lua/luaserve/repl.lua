@@ -94,8 +94,8 @@ end
 
 local function show(value)
   local metatable = debug.getmetatable(value)
-  if type(value) == "table" and (not metatable or metatable.__name == "luaserve.module") then return show_table(value) end
-  return tostring(value)
+  local is_plain = not metatable or metatable.__name == "luaserve.module"
+  return type(value) == "table" and is_plain and show_table(value) or tostring(value)
 end
 
 local function print_results(results)

@@ -247,8 +247,9 @@ local function new_views(options)
 end
 
 --- Templates in a folder. Each is compiled when it is first used.
--- @param options root: the folder, which must be there; helpers: values that all of them see, functions above all; reload: looks each time
--- whether a file has changed (default: whether luaserve was started with --dev); escape: false for what is no HTML
+-- @param options root: the folder, which must be there; helpers: values that all of them see, functions above all;
+-- reload: looks each time whether a file has changed (default: whether luaserve was started with --dev); escape: false
+-- for what is no HTML
 -- @return views
 -- @usage local views = template.new { root = "views" }
 function template.new(options)

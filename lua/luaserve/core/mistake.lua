@@ -421,7 +421,9 @@ local function runtime_hint(message)
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
   local member = message:match("^[^\n]* a nil value %(%a+ '([%w_]+)'%)")
-  if member == "session" then return "middleware.session sets req.locals.session: app:use(middleware.session { ... })" end
+  if member == "session" then
+    return "middleware.session sets req.locals.session: app:use(middleware.session { ... })"
+  end
   if MEMBERS[member] then return ("Lua has no '%s': %s"):format(member, MEMBERS[member]) end
   if message:find("attempt to add a '%a+' with a '%a+'") then return "strings are joined with .." end
   local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- How many apps of this Lua state were made, and neither served nor mounted nor asked for a path: those of a script that ends without
--- returning its app. A number, since a script's locals may have been collected when it is asked for.
+--- How many apps of this Lua state were made, and neither served nor mounted nor asked for a path: those of a script
+-- that ends without returning its app. A number, since a script's locals may have been collected when it is asked for.
 -- @module luaserve.core.unserved
 
 local served = setmetatable({}, { __mode = "k" })

@@ -272,7 +272,7 @@ static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) 
   const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
   const char *hint = ls_http_push_hint(L, -2);
   char failure[FAILURE_SIZE];
-  if (hint == NULL && text != NULL && strstr(text, "a nil value") != NULL)
+  if (hint == NULL && strstr(text, "a nil value") != NULL)
     hint = unseen_failure(call, failure, sizeof failure);
   log_with_hint(call, level, text, hint);
 }
