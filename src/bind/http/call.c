@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "bind/http/events.h"
+#include "bind/http/fault.h"
 #include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
@@ -18,7 +18,6 @@
 #include "server/response.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define FAILURE_SIZE 256
 #define BODY_AHEAD 16 /* times what has just come of a body */
 
 static bool is_finished(const struct ls_call *call) {
@@ -96,112 +95,15 @@ static void end(struct ls_call *call) {
     pool(call);
 }
 
-/* Pushes the text of the handler's error, on top of L: of an object, such as the assert of specs raises, its field. */
-static void push_text(lua_State *L) {
-  lua_pushvalue(L, -1);
-  if (lua_istable(L, -1)) {
-    lua_pushliteral(L, "message");
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-  }
-}
-
-/* Whether the handler's error, on top of L, is that with which a method of req refused the body: the value itself, or the
- * message, passed on by assert or error, which may have put the place in front. */
-static bool is_rejection(const struct ls_call *call, lua_State *L) {
-  if (call->rejection_ref == LUA_NOREF)
-    return false;
-  size_t len, message_len;
-  push_text(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref);
-  const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &message_len) : NULL;
-  const char *text = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-  bool same = message != NULL && text != NULL && len >= message_len &&
-              memcmp(text + len - message_len, message, message_len) == 0;
-  same = same || lua_rawequal(L, -1, -3);
-  lua_pop(L, 2);
-  return same;
-}
-
-/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. So is one that is larger
- * than the handler asked for, and one that was refused for what is in it, where that is the handler's error. 0: none of
- * these. */
-static int status_of_fault(const struct ls_call *call) {
-  if (call->rejected)
-    return call->rejection_status;
-  if (call->over_limit)
-    return 413;
-  int status = ls_content_failure_status(call->request);
-  bool failed = ls_content_state(call->request) == LS_BODY_FAILED && status >= 400 && status < 500;
-  return failed ? status : 0;
-}
-
-int ls_call_status_of_error(struct ls_call *call, lua_State *L) {
-  call->rejected = is_rejection(call, L);
-  int status = status_of_fault(call);
-  return status != 0 ? status : 500;
-}
-
-/* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
-static enum ls_log_level level_of(const struct ls_call *call) {
-  return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
-}
-
-#define FAULT_LINES 10 /* in so long, of each kind */
-#define FAULT_PERIOD_NS UINT64_C(60000000000)
-
-/* Whether a line about what the client did may be written: it can send rubbish as often as it likes. more: behind the line. */
-static bool may_blame_client(struct ls_call *call, char *more, size_t size) {
-  int fault = status_of_fault(call);
-  struct ls_log_limit *limit = &call->module->faults[fault == 0 ? 0 : fault - 399];
-  return ls_log_limit_take(limit, FAULT_LINES, FAULT_PERIOD_NS, ls_clock_ns(), more, size);
-}
-
-/* text: its first line gets the hint, unless that is NULL. */
-static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
-  char what[512], more[48] = "";
-  int line = (int)strcspn(text, "\n");
-  if (level == LS_LOG_INFO && !may_blame_client(call, more, sizeof more))
-    return;
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s%s", what, line, text, hint != NULL ? ": " : "",
-               hint != NULL ? hint : "", more, text + line);
-}
-
-static void log_call(struct ls_call *call, enum ls_log_level level, const char *text) {
-  log_with_hint(call, level, text, NULL);
-}
-
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
-  int fault = status_of_fault(call);
+  int fault = ls_fault_status(call);
   ls_response_fail(call->request, call->scope.stopped ? 503 : fault != 0 ? fault : 500, NULL);
   ls_call_on_finish(call);
 }
 
-/* What a method has returned instead of raising, and nobody has looked at; NULL: none has. */
-static const char *unseen_failure(const struct ls_call *call, char *text, size_t size) {
-  lua_State *L = call->module->rt->L;
-  bool is_of_body = call->failure_ref == LUA_NOREF;
-  int ref = is_of_body ? call->rejection_ref : call->failure_ref;
-  if (ref == LUA_NOREF)
-    return NULL;
-  bool is_text = lua_rawgeti(L, LUA_REGISTRYINDEX, ref) == LUA_TSTRING;
-  if (is_text)
-    snprintf(text, size, "%s%s", is_of_body ? "the body was refused: " : "", lua_tostring(L, -1));
-  lua_pop(L, 1);
-  return is_text ? text : NULL;
-}
-
-void ls_call_note_failure(lua_State *L, struct ls_call *call, const char *name) {
-  luaL_unref(L, LUA_REGISTRYINDEX, call->failure_ref);
-  call->failure_ref = LUA_NOREF;
-  lua_pushfstring(L, "%s failed: %s", name, lua_tostring(L, -2));
-  call->failure_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 static void answer_nobody_gave(struct ls_call *call) {
-  char failure[FAILURE_SIZE];
+  char failure[LS_FAULT_SIZE];
   char text[2 * LUA_IDSIZE + 160];
   bool stopped = call->ended[0] != '\0';
   const char *where = stopped ? call->ended : call->route != NULL ? call->route->where : call->server->where;
@@ -213,7 +115,7 @@ static void answer_nobody_gave(struct ls_call *call) {
              call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
   else
     snprintf(text, sizeof text, "the %s (%s) ended without %sanswering", who, where, stopped ? "calling next or " : "");
-  log_with_hint(call, level_of(call), text, unseen_failure(call, failure, sizeof failure));
+  ls_fault_log(call, ls_fault_level(call), text, ls_fault_unseen(call, failure, sizeof failure));
   answer_error(call);
 }
 
@@ -249,7 +151,7 @@ static void on_scope_empty(struct ls_scope *scope) {
 
 static void on_scope_error(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_with_hint(call, level_of(call), text, ls_http_hint_for_text(text));
+  ls_fault_log(call, ls_fault_level(call), text, ls_http_hint_for_text(text));
   if (!call->gone && !is_finished(call))
     answer_error(call);
 }
@@ -262,24 +164,9 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
     snprintf(text, size, "a request that has ended");
 }
 
-/* task: whose error it is. */
-static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
-  enum ls_log_level level = level_of(call);
-  if (L == NULL) {
-    log_with_hint(call, level, "not enough memory", NULL);
-    return;
-  }
-  const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  const char *hint = ls_http_push_hint(L, -2);
-  char failure[FAILURE_SIZE];
-  if (hint == NULL && strstr(text, "a nil value") != NULL)
-    hint = unseen_failure(call, failure, sizeof failure);
-  log_with_hint(call, level, text, hint);
-}
-
 void ls_call_fail(struct ls_call *call, lua_State *L) {
   if (L != NULL)
-    log_error(call, call->module->rt->running, L);
+    ls_fault_log_error(call, call->module->rt->running, L);
   if (ls_response_is_begun(call->request) && !is_finished(call))
     answer_error(call);
   ls_scope_cancel(&call->scope);
@@ -292,9 +179,9 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
     ls_call_settle(call);
     return;
   }
-  call->rejected = L != NULL && is_rejection(call, L);
+  call->rejected = L != NULL && ls_fault_is_rejection(call, L);
   if (L == NULL || !ls_task_is_cancellation(L, -1))
-    log_error(call, task, L);
+    ls_fault_log_error(call, task, L);
   call->task = NULL;
   answer_error(call);
   cancel(call);
@@ -306,7 +193,7 @@ static void on_timeout(struct ls_timer *timer) {
     char text[80];
     const char *name = call->has_own_timeout ? "its timeout" : "handler_timeout";
     snprintf(text, sizeof text, "no answer within %s (%g s)", name, (double)call->timeout / 1e3);
-    log_call(call, LS_LOG_WARN, text);
+    ls_fault_log(call, LS_LOG_WARN, text, NULL);
     ls_response_fail(call->request, 504, NULL);
   }
   cancel(call);
@@ -314,7 +201,7 @@ static void on_timeout(struct ls_timer *timer) {
 
 static void give_up(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_call(call, LS_LOG_ERROR, text);
+  ls_fault_log(call, LS_LOG_ERROR, text, NULL);
   if (!is_finished(call)) {
     ls_response_fail(call->request, 500, NULL);
     ls_call_on_finish(call);

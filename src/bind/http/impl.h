@@ -175,10 +175,6 @@ static inline bool ls_call_has_head_functions(const struct ls_call *call) {
  * of memory. */
 struct ls_task *ls_call_run_head_functions(struct ls_call *call, void *data, ls_task_end on_end);
 
-/* Keeps what the method called name has failed with, the message below the code on top of L: who does not look at it is told
- * by the log that nothing was answered, and why. */
-void ls_call_note_failure(lua_State *L, struct ls_call *call, const char *name);
-
 /* Drops the functions of on_head and on_end that were not run. */
 void ls_call_drop_hooks(struct ls_call *call);
 
@@ -194,10 +190,6 @@ bool ls_call_limit_body(struct ls_call *call, uint64_t limit);
 
 /* The app found the route: its timeout and so on hold from here on. */
 void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const struct ls_route *route);
-
-/* The status that an error of the handler, on top of L, is answered with where nobody else answers: 500, or 400, 408, 413
- * for what is wrong with the body. */
-int ls_call_status_of_error(struct ls_call *call, lua_State *L);
 
 /* The handler has failed and somebody answers for it: logs the error on top of L (NULL: it is no bug), cancels what the
  * handler has started, and resets the connection where a part of the answer has left. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/http/fault.h"
 #include "bind/http/impl.h"
 #include "bind/modules.h"
 #include "http/status.h"
@@ -289,7 +290,7 @@ static int l_limit_body(lua_State *L) {
 static int l_status_of(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   lua_settop(L, 2);
-  lua_pushinteger(L, ls_call_status_of_error(call, L));
+  lua_pushinteger(L, ls_fault_status_of_error(call, L));
   if (!call->rejected || lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref) != LUA_TSTRING) {
     lua_settop(L, 3);
     lua_pushnil(L);
