@@ -319,9 +319,10 @@ static int read_options(struct ls_settings *settings, int argc, char **argv) {
   return end;
 }
 
-/* The option that the argument is as a whole, "-p", "--port" or "--port=80", or NULL. Those that only print are none. */
+/* The option that the argument is as a whole, "-p", "--port" or "--port=80", or NULL. Those that no script goes with, from
+ * --execute on, are none. */
 static const struct ls_option *match_option(const char *argument) {
-  for (const struct ls_option *option = ls_options; option->kind != LS_OPTION_VERSION; option++) {
+  for (const struct ls_option *option = ls_options; option->offset != AT(program.code); option++) {
     size_t len = strlen(option->name);
     if (option->letter != '\0' && argument[0] == '-' && argument[1] == option->letter && argument[2] == '\0')
       return option;

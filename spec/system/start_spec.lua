@@ -97,7 +97,7 @@ describe("an option behind the script", function()
   end)
 
   it("is not spoken of where it can be none of luaserve's", function()
-    assert.equal("", told("--no-such", "port", "-x", "--portable", "--help", "--", "--dev"))
+    assert.equal("", told("--no-such", "port", "-x", "--portable", "--help", "-e", "x", "--", "--dev"))
     assert.equal("", process.run({ "-e", "print(...)", "--trace" }).err)
     assert.equal("", process.script("print(...)", { arguments = { "--dev" } }).err)
   end)

@@ -415,7 +415,8 @@ local function null_hint(message)
   end
 end
 
-local function runtime_hint(message)
+--- Of names and values that were not used as they can be. Looks at the message alone, which may hold what a client sent.
+local function use_hint(message)
   local name = message:match("^[^\n]* a nil value %(global '([%w_]+)'%)$")
   if name then return global_hint(name) end
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
@@ -426,13 +427,18 @@ local function runtime_hint(message)
   end
   if MEMBERS[member] then return ("Lua has no '%s': %s"):format(member, MEMBERS[member]) end
   if message:find("attempt to add a '%a+' with a '%a+'") then return "strings are joined with .." end
+end
+
+local function runtime_hint(message)
+  local hint = use_hint(message)
+  if hint then return hint end
   local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")
   return code and place_hint(code, tonumber(port)) or null_hint(message)
 end
 
 --- What the first line of an error of a handler probably means, or "".
 function mistake.hint(_, message)
-  return runtime_hint(message:match("^[^\n]*")) or ""
+  return use_hint(message:match("^[^\n]*")) or ""
 end
 
 --- luaserve's module that name was probably meant to be.

@@ -10,6 +10,8 @@
 #include "bind/http/impl.h"
 #include "bind/mistake.h"
 
+#define LINE_SIZE 512 /* of an error: so much is looked at */
+
 struct name_hint {
   const char *type, *name, *hint;
 };
@@ -91,7 +93,7 @@ static bool says(const char *line, const struct use_hint *use) {
 }
 
 const char *ls_http_hint_for_text(const char *text) {
-  char line[512];
+  char line[LINE_SIZE];
   snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
   if (strstr(line, "attempt to ") == NULL)
     return NULL;
@@ -116,8 +118,10 @@ static const char *push_field(lua_State *L, int table, const char *name) {
 /* Pushes what the text of an error probably means, or nil. */
 static void push_text_hint(lua_State *L, const char *text) {
   const char *hint = ls_http_hint_for_text(text);
-  if (hint == NULL && strstr(text, "attempt to ") != NULL)
-    hint = ls_mistake_push_hint(L, text);
+  char line[LINE_SIZE]; /* a long one holds what a client has sent */
+  snprintf(line, sizeof line, "%s", text);
+  if (hint == NULL && strstr(line, "attempt to ") != NULL)
+    hint = ls_mistake_push_hint(L, line);
   lua_pushstring(L, hint != NULL && *hint != '\0' ? hint : NULL);
 }
 
