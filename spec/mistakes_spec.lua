@@ -37,6 +37,8 @@ describe("an app", function()
     assert_raises("an app has no 'listen'" .. text, function() app:listen(8080) end)
     assert_raises("an app has no 'run'" .. text, function() app:run() end)
     assert_raises("an app has no 'nothing'", function() app:nothing() end)
+    assert_raises("an app has no 'onError' (did you mean 'on_error'?)", function() app:onError(print) end)
+    assert_raises("an app has no 'moutn' (did you mean 'mount'?)", function() app:moutn("/x", app) end)
     assert_raises("an app has no 'del': app:delete", function() app:group("/a"):del("/", print) end)
   end)
 
