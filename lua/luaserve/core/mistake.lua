@@ -415,7 +415,7 @@ local function null_hint(message)
   end
 end
 
---- Of names and values that were not used as they can be. Looks at the message alone, which may hold what a client sent.
+--- Of names and values that were not used as they can be. Looks at the message alone, which may hold what was sent.
 local function use_hint(message)
   local name = message:match("^[^\n]* a nil value %(global '([%w_]+)'%)$")
   if name then return global_hint(name) end
