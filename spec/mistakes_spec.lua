@@ -2,6 +2,7 @@
 -- What is said of mistakes that people make who are new here, or come from elsewhere.
 local App = require "luaserve.app"
 local middleware = require "luaserve.middleware"
+local process = require "spec.support.process"
 local test = require "luaserve.test"
 
 --- What the log says of a handler that fails, from the message on.
@@ -148,10 +149,14 @@ describe("pages of errors, in development,", function()
   end)
 
   it("leave one line in the log of what a client did wrong", function()
-    local app = App.new():use(pages):post("/", function(req, res) res:json(assert(req:json())) end)
-    local client = test.client(app)
-    client:post("/", { body = "{", headers = { ["content-type"] = "application/json" } }):expect(400)
-    assert.matches("^%S+ info: POST /: spec/mistakes_spec.lua:%d+: EJSON: [^\n]*\n?$", client:log())
+    local server = process.serve_code [[
+      local app = require "luaserve.app".new()
+      app:use(require "luaserve.middleware".error_pages { development = true })
+      return app:post("/", function(req, res) res:json(assert(req:json())) end)]]
+    local response = server:request { method = "POST", path = "/", body = "{" }
+    local _, err = server:stop()
+    assert.equal(400, response.status)
+    assert.matches("^%S+ info: POST /: [^\n]*:3: EJSON: [^\n]*\n$", err)
   end)
 end)
 

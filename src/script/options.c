@@ -42,7 +42,8 @@ const char *ls_options_nearest(const char *name, const char *const *known) {
     return NULL;
   for (; *known != NULL; known++) {
     unsigned d = distance(name, *known);
-    if (d < best_distance && d < strlen(*known) && d < strlen(name)) {
+    bool is_better = d < best_distance || (best != NULL && d == best_distance && strcmp(*known, best) < 0);
+    if (is_better && d < strlen(*known) && d < strlen(name)) {
       best = *known;
       best_distance = d;
     }

@@ -21,7 +21,7 @@
 /* Raises unless index is none, nil or a table whose keys are all known. */
 void ls_options_check(lua_State *L, int index, const char *what, const char *const *known);
 
-/* The known name nearest to name, if it is near; NULL. For the command line too. */
+/* The known name nearest to name, if it is near; NULL. The first in the alphabet of several. For the command line too. */
 const char *ls_options_nearest(const char *name, const char *const *known);
 
 /* A name of other systems as it would be spelt here: "readFileSync" as "read_file". False: it is longer than any. */
