@@ -12,6 +12,7 @@ local net = require "luaserve.net"
 local process = require "spec.support.process"
 local servers = require "spec.support.http_servers"
 local task = require "luaserve.task"
+local test = require "luaserve.test"
 local timer = require "luaserve.timer"
 local waits = require "spec.support.waits"
 
@@ -109,6 +110,26 @@ describe("an app", function()
       app:get("/", say "once")
       assert.equal("once", request("/").body)
       assert.matches("spec/app_spec.lua:%d+: next was called twice", failure)
+    end)
+
+    it("that gives next an argument fails, and lets nobody through", function()
+      local reached, failure = false, nil
+      app:use("/tail", function(_, _, next) return next("unauthorized") end)
+      app:use("/plain", function(_, _, next)
+        failure = select(2, pcall(next, false))
+        next(404)
+      end)
+      app:get("/*path", function(_, res)
+        reached = true
+        res:send("in")
+      end)
+      local asker = test.client(app)
+      asker:get("/tail"):expect(500)
+      assert.matches("the middleware %(spec/app_spec.lua:%d+%): next takes no argument: error%(", asker:log())
+      asker:get("/plain"):expect(500)
+      assert.matches("error: GET /plain: spec/app_spec.lua:%d+: next takes no argument: error%(", asker:log())
+      assert.matches("next takes no argument", failure)
+      assert.is_false(reached)
     end)
 
     it("that sees an error pass, as any Lua code", function()

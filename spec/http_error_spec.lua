@@ -87,6 +87,16 @@ describe("an http error", function()
     assert.same({ 402, "1", "Payment Required\n" }, { response.status, response.headers["x-mine"], response.body })
   end)
 
+  it("is one also after the module was loaded again", function()
+    local loaded = package.loaded["luaserve.http_error"]
+    package.loaded["luaserve.http_error"] = nil
+    local other = require "luaserve.http_error"
+    package.loaded["luaserve.http_error"] = loaded
+    assert.is_true(http_error.is(other.new(404)))
+    assert.same({ false, false, false, false },
+      { http_error.is(nil), http_error.is("404"), http_error.is({}), http_error.is(io.stdout) })
+  end)
+
   it("says of a body what is wrong with it, without codes, to clients and to error handlers", function()
     local app, seen <close> = App.new(), App.new()
     app:post("/json", function(req, res) res:json(assert(req:json())) end)

@@ -128,6 +128,17 @@ static int usage_error(void) {
   return 1 + EXIT_USAGE;
 }
 
+/* What other programs call it, or NULL. */
+static const char *find_foreign(const char *name) {
+  static const char *const names[][2] = {{"--watch", "--dev"},   {"--reload", "--dev"},
+                                         {"--debug", "--dev"},   {"--address", "--host"},
+                                         {"--bind", "--listen"}, {"--threads", "--pool-threads"}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (strcmp(name, names[i][0]) == 0)
+      return names[i][1];
+  return NULL;
+}
+
 static void tell_unknown(const char *given) {
   char known[OPTIONS][24], name[40];
   const char *names[OPTIONS + 1];
@@ -137,7 +148,8 @@ static void tell_unknown(const char *given) {
   }
   names[OPTIONS] = NULL;
   snprintf(name, sizeof name, "%.*s", (int)strcspn(given, "="), given);
-  const char *nearest = ls_options_nearest(name, names);
+  const char *foreign = find_foreign(name);
+  const char *nearest = foreign != NULL ? foreign : ls_options_nearest(name, names);
   if (nearest != NULL && strcmp(nearest, name) == 0)
     fprintf(stderr, "luaserve: option '%s' takes no value\n", name);
   else if (nearest != NULL)
@@ -309,6 +321,31 @@ static int read_options(struct ls_settings *settings, int argc, char **argv) {
   return end;
 }
 
+/* The option that the argument is as a whole, "-p", "--port" or "--port=80", or NULL. Those that no script goes with, from
+ * --execute on, are none. */
+static const struct ls_option *match_option(const char *argument) {
+  for (const struct ls_option *option = ls_options; option->offset != AT(program.code); option++) {
+    size_t len = strlen(option->name);
+    if (option->letter != '\0' && argument[0] == '-' && argument[1] == option->letter && argument[2] == '\0')
+      return option;
+    if (strncmp(argument, "--", 2) == 0 && strncmp(argument + 2, option->name, len) == 0 &&
+        (argument[2 + len] == '\0' || argument[2 + len] == '='))
+      return option;
+  }
+  return NULL;
+}
+
+static void find_misplaced(struct ls_program *program) {
+  for (char **at = program->args; *at != NULL && strcmp(*at, "--") != 0; at++) {
+    const struct ls_option *option = match_option(*at);
+    if (option == NULL)
+      continue;
+    program->misplaced = at;
+    program->misplaced_value = option->value != NULL && strchr(*at, '=') == NULL;
+    return;
+  }
+}
+
 static int print_completion(char **arguments) {
   const char *shell = *arguments;
   if (shell != NULL && arguments[1] == NULL && ls_completion_print(shell))
@@ -358,6 +395,8 @@ int ls_command_line_read(struct ls_settings *settings, int argc, char **argv) {
     rest += *rest != NULL;
   }
   program->args = rest;
+  if (program->file != NULL)
+    find_misplaced(program);
   return 0;
 }
 

@@ -7,6 +7,7 @@
 -- outermost. A mounted app hands each of its routes on to the apps that it is mounted in.
 -- @module luaserve.app
 
+local chain = require "luaserve.core.chain"
 local core = require "luaserve.core.routes"
 local failures = require "luaserve.core.failure"
 local guard = require "luaserve.core.methods".guard
@@ -14,6 +15,7 @@ local http_error = require "luaserve.http_error"
 local options = require "luaserve.core.options"
 local refusals = require "luaserve.core.refusals"
 local router = require "luaserve.router"
+local unserved = require "luaserve.core.unserved"
 
 local app_module = {}
 
@@ -77,30 +79,13 @@ local function parse_prefix(prefix, what)
   return (prefix:gsub("/$", ""))
 end
 
-local function where_of(handler)
-  if type(handler) ~= "function" then return "a callable " .. type(handler) end
-  local info = debug.getinfo(handler, "S")
-  return info.what == "C" and "a C function" or ("%s:%d"):format(info.short_src, info.linedefined)
-end
-
 -- ---- chains ----
 
 local none = {}
 
-local function link(middleware, rest)
-  return function(req, res)
-    return middleware(req, res, function()
-      local own_req = req
-      if not own_req then error("next was called twice", 2) end
-      req = nil
-      return rest(own_req, res)
-    end)
-  end
-end
-
 --- A middleware whose prefix only some paths of the route have.
 local function link_where(entry, prefix, routes, rest)
-  local linked = link(entry.middleware, rest)
+  local linked = chain.link(entry.middleware, rest)
   return function(req, res)
     if routes:is_under(req, prefix) then return linked(req, res) end
     return rest(req, res)
@@ -115,7 +100,7 @@ local function wrap(scope, segments, app, rest)
     local prefix = router.parse(scope.prefix .. entry.prefix)
     local fits = #prefix == 0 or (segments and router.is_under(segments, prefix, app._ignore_case))
     if fits == true then
-      rest = link(entry.middleware, rest)
+      rest = chain.link(entry.middleware, rest)
     elseif fits ~= false then
       rest = link_where(entry, router.prefix_text(prefix), app._routes, rest)
     end
@@ -137,7 +122,7 @@ end
 local function link_all(route)
   local definition, segments = route.definition, route.pattern and segments_of(route)
   local run = definition.handler
-  for i = #definition.middleware, 1, -1 do run = link(definition.middleware[i], run) end
+  for i = #definition.middleware, 1, -1 do run = chain.link(definition.middleware[i], run) end
   for i = #route.scopes, 1, -1 do run = wrap(route.scopes[i], segments, route.app, run) end
   route[1] = run
   return run
@@ -171,7 +156,7 @@ local function insert(app, route)
   for count = router.shortest(segments), #segments do
     local steps, names = router.steps(segments, count)
     local ok, other, problem = pcall(app._routes.add, app._routes, definition.method, steps, route, names,
-      where_of(definition.handler), definition.options)
+      chain.where(definition.handler), definition.options)
     if not ok then mistake("%s: %s", route.pattern, other) end
     if other then report_conflict(route, other) end
     if problem then mistake("%s: the constraint is no pattern that can be used here: %s", route.pattern, problem) end
@@ -278,6 +263,8 @@ function Group:use(prefix, ...)
   for i = 1, functions.n do
     if getmetatable(functions[i]) == App then mistake("app:use: an app is mounted: app:mount(prefix, app)") end
     check_callable(functions[i], "app:use: the middleware")
+    local problem = chain.problem_of(functions[i])
+    if problem then mistake("app:use: %s", problem) end
     table.insert(self._entries, { prefix = text, middleware = functions[i] })
   end
   forget_chains(self._app)
@@ -317,6 +304,7 @@ function Group:mount(prefix, other)
   if self._app == other or has_mounted(other, self._app) then
     mistake("app:mount: an app cannot be mounted in itself")
   end
+  unserved.remove(other)
   table.insert(other._mounts, mount)
   table.insert(self._app._mounted, mount)
   mount.other = other
@@ -502,6 +490,7 @@ function app_module.new(given)
   app._app, app._apps, app._scopes = app, { app }, { { group = app, prefix = "" } }
   local function find_other(req, found) return unmatched(app, req, found) end
   app._handler = app._routes:handler(find_other, link_all, answer_failure)
+  unserved.add()
   return app
 end
 
@@ -511,6 +500,7 @@ end
 
 --- What http.create_server asks: the handler, its options, and the tree, where it finds the limits of bodies.
 function App:__serve(given)
+  unserved.remove(self)
   local all = {}
   for name, value in pairs(self._server_options or none) do all[name] = value end
   for name, value in pairs(given or none) do all[name] = value end
@@ -545,6 +535,7 @@ end
 --- The path of a named route, with its parameters filled in and percent-encoded, and a query.
 --   app:url_for("note", { id = 7 }, { page = 2 }) --> /notes/7?page=2
 function App:url_for(name, params, query)
+  unserved.remove(self)
   local outer = self._mounts[1]
   if outer then return outer.app:url_for(name, params, query) end
   local route = self._names[name]

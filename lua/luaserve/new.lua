@@ -3,6 +3,7 @@
 
 local files = require "luaserve.new.files"
 local fs = require "luaserve.fs"
+local process = require "luaserve.process"
 
 local USAGE = [[
 usage: luaserve new NAME
@@ -43,6 +44,18 @@ local function write(name, file)
   return fs.write_file(path, (file.text:gsub("NAME", (name:gsub("%%", "%%%%")))), { exclusive = true })
 end
 
+--- What starts luaserve from inside the new folder: its name where PATH leads to it, or else the path of this one.
+local function command()
+  local called = arg[-1]
+  if not called:find("/", 1, true) then return called end
+  local own = fs.realpath(called)
+  for folder in (process.env.PATH or ""):gmatch("[^:]+") do
+    if own and fs.realpath(folder .. "/luaserve") == own then return "luaserve" end
+  end
+  local path = called:find("^/") and called or "../" .. called:gsub("^%./", "")
+  return path:find("[^%w_./+-]") and "'" .. path:gsub("'", "'\\''") .. "'" or path
+end
+
 local function create(name)
   local made, message = make_folder(name)
   if not made then return fail(FAILED, message) end
@@ -53,7 +66,7 @@ local function create(name)
     end
     print(("%s/%s"):format(name, file.path))
   end
-  print(("\n  cd %s\n  luaserve --dev app.lua"):format(name))
+  print(("\n  cd %s\n  %s --dev app.lua"):format(name, command()))
   return DONE
 end
 

@@ -93,8 +93,9 @@ local function show_table(value)
 end
 
 local function show(value)
-  if type(value) == "table" and debug.getmetatable(value) == nil then return show_table(value) end
-  return tostring(value)
+  local metatable = debug.getmetatable(value)
+  local is_plain = not metatable or metatable.__name == "luaserve.module"
+  return type(value) == "table" and is_plain and show_table(value) or tostring(value)
 end
 
 local function print_results(results)

@@ -4,6 +4,7 @@
 -- @module luaserve.template
 
 local compiler = require "luaserve.core.template.compiler"
+local files = require "luaserve.core.template.files"
 local html = require "luaserve.core.html"
 local json = require "luaserve.json"
 local options_of = require "luaserve.core.options"
@@ -93,6 +94,7 @@ local function find(views, name, level)
   if found and found.stamp == stamp then return found end
   local text, message = require "luaserve.fs".read_file(path)
   if not text then error("no template: " .. message, level) end
+  files[path] = true
   found = compiler.compile(text, path, views.escape)
   found.stamp = stamp
   views.compiled[name] = found
@@ -204,6 +206,9 @@ Views.__name = "luaserve.views"
 -- @return string. Raises what is wrong with the template, by file and line
 -- @usage res:html(views:render("page.html", { title = "Home" }))
 function Views:render(name, values)
+  if getmetatable(self) ~= Views then
+    error("'render' is a method: views:render(...), with a colon, not views.render(...)", 2)
+  end
   return render(self, find(self, name, 3), check_values(values, "views:render"))
 end
 
@@ -242,14 +247,16 @@ local function new_views(options)
 end
 
 --- Templates in a folder. Each is compiled when it is first used.
--- @param options root: the folder; helpers: values that all of them see, functions above all; reload: looks each time
--- whether a file has changed (default: whether luaserve was started with --dev); escape: false for what is no HTML
+-- @param options root: the folder, which must be there; helpers: values that all of them see, functions above all;
+-- reload: looks each time whether a file has changed (default: whether luaserve was started with --dev); escape: false
+-- for what is no HTML
 -- @return views
 -- @usage local views = template.new { root = "views" }
 function template.new(options)
   options_of.check(options, "template.new", { "escape", "helpers", "reload", "root" })
   if not options or options.root == nil then error("template.new needs the option root, a folder", 2) end
   check_options(options)
+  require "luaserve.core.folder".check("template.new", options.root, 2)
   return new_views(options)
 end
 

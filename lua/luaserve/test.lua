@@ -22,6 +22,12 @@ local test = {
   temporary_folder = fixtures.temporary_folder,
 }
 
+--- Raises, for who called test.client or test.serve.
+local function refuse_app(name, expected, value)
+  local hint = (value == nil or value == true) and ": does app.lua end with 'return app'?" or ""
+  error(("bad argument #1 to '%s' (%s expected, got %s)%s"):format(name, expected, type(value), hint), 3)
+end
+
 local client_options = { "follow_redirects", "headers", "host", "log", "server", "timeout" }
 local serve_options = { "arguments", "cwd", "env", "follow_redirects", "headers", "host", "log", "options", "server",
   "timeout" }
@@ -42,7 +48,7 @@ function test.client(app, options)
   client.check(options, "test.client", client_options)
   if is_callable(app) then return client.new(server.private(app, options), options) end
   if type(app) ~= "table" or not (app.port or app.path) then
-    error("bad argument #1 to 'client' (a handler, an app or an address expected, got " .. type(app) .. ")", 2)
+    refuse_app("client", "a handler, an app or an address", app)
   end
   return client.new(server.elsewhere(app), options)
 end
@@ -60,7 +66,7 @@ function test.serve(app, options)
     if not child then error(message, 2) end
     return client.new(child, options)
   elseif not is_callable(app) then
-    error("bad argument #1 to 'serve' (a handler, an app or a path expected, got " .. type(app) .. ")", 2)
+    refuse_app("serve", "a handler, an app or a path", app)
   end
   return client.new(server.public(app, options), options)
 end

@@ -39,10 +39,29 @@ describe("luaserve new", function()
   it("writes an app, and says what it wrote and how to go on", function()
     local lines = {}
     for i, name in ipairs(FILES) do lines[i] = "shop/" .. name .. "\n" end
-    assert.equal(table.concat(lines) .. "\n  cd shop\n  luaserve --dev app.lua\n", create("shop").out)
+    assert.equal(table.concat(lines) .. "\n  cd shop\n  " .. process.luaserve .. " --dev app.lua\n", create("shop").out)
     for _, name in ipairs(FILES) do
       assert.is_nil(assert(fs.read_file(folder .. "/shop/" .. name)):find("NAME", 1, true), name)
     end
+  end)
+
+  it("says how luaserve is started from the new folder", function()
+    local bin = folder .. "/a bin"
+    assert(fs.mkdir(bin))
+    assert(fs.symlink(process.luaserve, bin .. "/luaserve"))
+    local function told(command, name)
+      local result = process.shell(("PATH=%s:$PATH; cd %s; %s new %s"):format(process.quote(bin), process.quote(folder),
+        command, name))
+      assert.same({ 0, "" }, { result.status, result.err })
+      return result.out:match("\n  cd " .. name .. "\n  ([^\n]*) %-%-dev app.lua\n$")
+    end
+    assert.equal("luaserve", told("luaserve", "one"))
+    assert.equal("luaserve", told("'./a bin/luaserve'", "two"))
+    assert(fs.rename(bin, folder .. "/b"))
+    assert.equal("../b/luaserve", told("./b/luaserve", "three"))
+    assert.equal("../b/luaserve", told("b/luaserve", "four"))
+    assert(fs.rename(folder .. "/b", folder .. "/b c"))
+    assert.equal("'" .. folder .. "/b c/luaserve'", told(process.quote(folder .. "/b c/luaserve"), "five"))
   end)
 
   it("writes what passes its own spec, the check and luacheck", function()

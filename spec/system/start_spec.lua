@@ -79,6 +79,30 @@ describe("a program that serves", function()
   end)
 end)
 
+describe("an option behind the script", function()
+  after_each(process.clean_up)
+
+  local function told(...)
+    local server = process.serve { "-p", "0", "examples/hello.lua", ... }
+    local _, err = server:stop()
+    return err
+  end
+
+  it("is the script's, of which who starts it is told once", function()
+    local text = "luaserve: %s stands behind the script, and is its argument: luaserve %s examples/hello.lua\n"
+    assert.equal(text:format("--dev", "--dev"), told "--dev")
+    assert.equal(text:format("-p", "-p 3000"), told("-p", "3000", "--trace"))
+    assert.equal(text:format("--port=3000", "--port=3000"), told("x", "--port=3000"))
+    assert.equal(text:format("--host", "--host"), told "--host")
+  end)
+
+  it("is not spoken of where it can be none of luaserve's", function()
+    assert.equal("", told("--no-such", "port", "-x", "--portable", "--help", "-e", "x", "--", "--dev"))
+    assert.equal("", process.run({ "-e", "print(...)", "--trace" }).err)
+    assert.equal("", process.script("print(...)", { arguments = { "--dev" } }).err)
+  end)
+end)
+
 describe("a program that only runs", function()
   it("has the standard output to itself", function()
     assert.equal("mine\n", process.run({ "--cpu-limit", "1", "-e", "print 'mine'" }).out)
@@ -126,6 +150,13 @@ describe("a script that is not there", function()
   it("may be a command", function()
     assert_told("tset", "\n  did you mean test?\n")
     assert_told("help", "\n  did you mean luaserve --help?\n")
+  end)
+
+  it("may be a command of other programs", function()
+    assert_told("dev", "\n  did you mean luaserve --dev app.lua?\n")
+    for _, command in ipairs { "serve", "run", "start" } do
+      assert_told(command, "\n  did you mean luaserve app.lua?\n")
+    end
   end)
 
   it("and like nothing that is there has no advice", function()
@@ -205,6 +236,12 @@ describe("an error of syntax", function()
       ["return new Thing()"] = "Lua has no 'new': call the function that makes one",
       ["try {"] = "Lua writes 'try' as: local ok, err = pcall(function() ... end)",
       ["switch (x) {"] = "Lua has no switch: if, elseif, or a table of functions",
+      ["if a === b then end"] = "Lua writes === as ==",
+      ["if a = 1 then end"] = "Lua compares with ==; a single = only assigns",
+      ["while a = 1 do end"] = "Lua compares with ==; a single = only assigns",
+      ["local list = [1, 2]"] = "a list is { 1, 2, 3 }",
+      ["res:end('x')"] = "'end' is a word of Lua, and no name: res:finish(), or res:send(body)",
+      ["print(typeof x)"] = "Lua writes 'typeof x' as: type(x)",
       ["throw x"] = "Lua writes 'throw' as: error(\"why\")",
       ["for (i = 1, 2) do end"] =
         "Lua writes it as: for i = 1, 10 do ... end, or for key, value in pairs(t) do ... end",
@@ -222,6 +259,28 @@ describe("an error of syntax", function()
     } do
       local _, _, told, _, head = explain(code)
       assert.equal(hint, told, code .. ": " .. head)
+    end
+  end)
+
+  it("has the block named that has no end", function()
+    for code, hint in pairs {
+      ["f('/', function()\n  if x then\n    g()\nend)"] = "the 'if' at line 2 is open",
+      ["f('/', function()\n  for _ = 1, 2 do g() -- end\n  h('end')\n  end)"] = "the 'function' at line 1 is open",
+      ["f(function() while x do g() end)"] = "the 'function' at line 1 is open",
+      ["t = { a = function() if x then y() end }"] = "the 'function' at line 1 is open",
+      ["local function f()\n  if x then\n    g()\n  for a in b do\n    h()\n  end\nend\n\nprint [[\nend]]"] =
+        "the 'if' at line 2 is open",
+    } do
+      local _, _, told = explain(code)
+      assert.equal("an 'end' is missing: " .. hint, told, code)
+    end
+    for code, hint in pairs {
+      ["f(1, )"] = "there is one ')' too many, here or above",
+      ["function f() g(1, ) end"] = "there is one ')' too many, here or above",
+      ["function f() g() ) end"] = "there is one ')' too many, here or above",
+    } do
+      local _, _, told = explain(code)
+      assert.equal(hint, told, code)
     end
   end)
 
@@ -265,6 +324,11 @@ describe("an error of a script that starts", function()
     end
   end)
 
+  it("knows what is like the module of another system", function()
+    assert_has(error_of "require 'express'", "\n  what is like it here: luaserve.app\n")
+    assert_has(error_of "require 'zod'", "\n  what is like it here: luaserve.validate\n")
+  end)
+
   it("names the places of a missing module that are the program's, and counts the others", function()
     local folder = make_folder { ["app.lua"] = "require 'no.such'" }
     local err = process.run({ folder .. "/app.lua" }).err
@@ -283,6 +347,9 @@ describe("an error of a script that starts", function()
   it("knows what other languages have", function()
     assert_has(error_of "console.log('x')", "\n  Lua has no 'console': print(...)\n")
     assert_has(error_of "setTimeout(print, 5)", "\n  Lua has no 'setTimeout': require(\"luaserve.timer\").after(")
+    assert_has(error_of "print(typeof(1))", "\n  Lua has no 'typeof': type(value)\n")
+    assert_has(error_of "local list = {} list.push(1)", "\n  Lua has no 'push': table.insert(list, value)\n")
+    assert_has(error_of "print('a' + 1)", "\n  strings are joined with ..\n")
     assert_has(error_of "local x = null\nprint(x.y)", "\n  'null' is a global that is not defined: Lua has nil\n")
   end)
 
@@ -305,6 +372,21 @@ describe("a script that returns what cannot be served", function()
     end
     assert.equal("luaserve: app.lua returns a server that does not listen: call server:listen(8080)\n",
       told "return require 'luaserve.http'.create_server(print)")
+  end)
+
+  it("is told that it did not return its app", function()
+    local text = "luaserve: app.lua made an app and did not return it: return app\n"
+    assert.equal(text, told "local app = require 'luaserve.app'.new() app:get('/', print)")
+    assert.equal(text, told [[local App = require 'luaserve.app'
+      local app, notes = App.new(), App.new()
+      app:mount("/notes", notes)
+      collectgarbage()]])
+    assert.equal("", told [[local App = require 'luaserve.app'
+      local app, notes = App.new(), App.new()
+      app:mount("/notes", notes)
+      app:request "/"
+      app:request "/"
+      app:close()]])
   end)
 
   it("is not told so when it does something else", function()

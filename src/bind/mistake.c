@@ -11,21 +11,35 @@
 #define OWNER_SIZE 96
 #define NAMES_MAX 1000 /* of a folder that are looked at */
 
-/* Stack: the function's name, its arguments. Without require, which may want a loop that has ended. */
-static int l_explain(lua_State *L) {
+/* Its address is the module's key in the registry. */
+static const char module_key = 'm';
+
+/* Pushes the module. Without require, which may want a loop that has ended. */
+static void push_module(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_getfield(L, -1, MODULE);
+  lua_remove(L, -2);
   lua_pushliteral(L, MODULE);
   lua_call(L, 1, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
+}
+
+/* Stack: the function's name, its arguments. */
+static int l_explain(lua_State *L) {
+  push_module(L);
   lua_pushvalue(L, 1);
   lua_gettable(L, -2);
   lua_replace(L, 1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   lua_call(L, lua_gettop(L) - 1, 1);
   return 1;
 }
 
-/* Replaces the arguments on top, of which the first is a message, by what function makes of them; by the message where
+/* Replaces the arguments on top, of which the first is a text, by what function makes of them; by the message where
  * that fails. */
 static void explain(lua_State *L, const char *function, int arguments) {
   int message = lua_gettop(L) - arguments + 1;
@@ -91,9 +105,19 @@ void ls_mistake_of_listen(lua_State *L, const char *code, const struct ls_listen
   explain(L, "listen", 5);
 }
 
+const char *ls_mistake_push_hint(lua_State *L, const char *text) {
+  lua_pushliteral(L, ""); /* where that fails */
+  lua_pushstring(L, text);
+  explain(L, "hint", 2);
+  return lua_tostring(L, -1);
+}
+
 const char *ls_mistake_push_result(lua_State *L, const char *name, int index) {
   index = lua_absindex(L, index);
-  lua_pushfstring(L, "%s returns a %s, which cannot be served", name, luaL_typename(L, index));
+  if (lua_isnil(L, index))
+    lua_pushliteral(L, "");
+  else
+    lua_pushfstring(L, "%s returns a %s, which cannot be served", name, luaL_typename(L, index));
   lua_pushstring(L, name);
   lua_pushvalue(L, index);
   explain(L, "result", 3);

@@ -19,7 +19,11 @@ void ls_mistake_of_run(lua_State *L, const char *folder);
 /* server:listen gave this code for the place. is_option: that is where --host and --port say. */
 void ls_mistake_of_listen(lua_State *L, const char *code, const struct ls_listen_options *place, bool is_option);
 
-/* The script called name has returned the value at index, which cannot be served: pushes what to say of that. */
+/* The text of an error of a handler: pushes what its first line probably means, or "". */
+const char *ls_mistake_push_hint(lua_State *L, const char *text);
+
+/* The script called name has returned the value at index, which cannot be served: pushes what to say of that; "" for nil,
+ * unless it has made an app. */
 const char *ls_mistake_push_result(lua_State *L, const char *name, int index);
 
 #endif

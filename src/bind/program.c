@@ -180,7 +180,18 @@ static int create_server(lua_State *L, int handler) {
   return lua_gettop(L);
 }
 
+/* The options of luaserve end at the script: who is not told wonders why the port is another. */
+static void tell_of_misplaced(const struct ls_program *program) {
+  char **option = program->misplaced;
+  if (option == NULL)
+    return;
+  const char *value = program->misplaced_value && option[1] != NULL ? option[1] : NULL;
+  fprintf(stderr, "luaserve: %s stands behind the script, and is its argument: luaserve %s%s%s %s\n", *option, *option,
+          value != NULL ? " " : "", value != NULL ? value : "", program->file);
+}
+
 static void print_start(lua_State *L, int server, const struct ls_program *program) {
+  tell_of_misplaced(program);
   if (program->file != NULL && program->start != NULL)
     fputs(program->start, stdout);
   print_addresses(L, server, name_of(program));
@@ -207,17 +218,20 @@ static int serve_failure(lua_State *L, const struct ls_program *program, int han
   return 0;
 }
 
-/* A value that cannot be served, of a script that leaves nothing else to do: it was meant to be served. */
+/* A value that cannot be served, or an app that was not returned, of a script that leaves nothing else to do. */
 static void tell_of_result(lua_State *L, const struct ls_program *program) {
-  if (!lua_isnil(L, 2) && !ls_loop_is_alive(ls_runtime_of(L)->loop))
-    fprintf(stderr, "luaserve: %s\n", ls_mistake_push_result(L, name_of(program), 2));
+  if (ls_loop_is_alive(ls_runtime_of(L)->loop))
+    return;
+  const char *text = ls_mistake_push_result(L, name_of(program), 2);
+  if (*text != '\0')
+    fprintf(stderr, "luaserve: %s\n", text);
 }
 
 static int k_returned(lua_State *L, int status, lua_KContext context) {
   const struct run *run = (const struct run *)context;
   (void)status;
   if (lua_gettop(L) < 2)
-    return 0;
+    lua_pushnil(L);
   if (run->program->module != NULL)
     return run->program->failed && ls_is_callable(L, 2) ? serve_failure(L, run->program, 2) : 0;
   if (ls_is_callable(L, 2))

@@ -16,6 +16,8 @@ struct ls_program {
   const char *code;            /* of -e; NULL: none */
   const char *module;          /* an embedded module to require and call, for "luaserve test"; NULL: none */
   char **args;                 /* NULL-terminated: what follows the script */
+  char **misplaced;            /* the one of args that is an option of luaserve, which may be the script's too; NULL */
+  bool misplaced_value;        /* what follows that is its value */
   const char *listen[LS_PROGRAM_PLACES]; /* where a returned handler is served, as ls_listen_parse takes it */
   unsigned listen_count;
   const char *host; /* where there is none: there */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "script/embedded.h"
+#include "script/module.h"
 
 /* luaserve.app is lua/luaserve/app.lua, luaserve itself lua/luaserve/init.lua. */
 static void push_path(lua_State *L, const char *name) {
@@ -33,6 +34,7 @@ static int l_load(lua_State *L) {
     return lua_error(L);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
+  ls_module_guard(L, module->name);
   return 1;
 }
 
@@ -68,6 +70,7 @@ static int l_open_once(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
+  ls_module_guard(L, luaL_checkstring(L, 1));
   lua_pushvalue(L, -1);
   lua_replace(L, lua_upvalueindex(2));
   return 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "script/options.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <math.h>
@@ -42,12 +43,28 @@ const char *ls_options_nearest(const char *name, const char *const *known) {
   unsigned best_distance = 4; /* further away is another word */
   for (; *known != NULL; known++) {
     unsigned d = distance(name, *known);
-    if (d < best_distance && d < strlen(*known) && d < strlen(name)) {
+    bool is_better = d < best_distance || (best != NULL && d == best_distance && strcmp(*known, best) < 0);
+    if (is_better && d < strlen(*known) && d < strlen(name)) {
       best = *known;
       best_distance = d;
     }
   }
   return best;
+}
+
+bool ls_options_snake_case(const char *name, char snake[LS_NAME_SIZE]) {
+  size_t len = 0;
+  for (const char *at = name; *at != '\0'; at++) {
+    if (len + 2 >= LS_NAME_SIZE)
+      return false;
+    if (isupper((unsigned char)*at) && at > name && islower((unsigned char)at[-1]))
+      snake[len++] = '_';
+    snake[len++] = (char)tolower((unsigned char)*at);
+  }
+  if (len > 5 && memcmp(snake + len - 5, "_sync", 5) == 0)
+    len -= 5;
+  snake[len] = '\0';
+  return true;
 }
 
 static int raise_unknown(lua_State *L, const char *what, const char *name, const char *const *known) {

@@ -16,11 +16,16 @@
 
 #include "base/slice.h"
 
+#define LS_NAME_SIZE 48
+
 /* Raises unless index is none, nil or a table whose keys are all known. */
 void ls_options_check(lua_State *L, int index, const char *what, const char *const *known);
 
-/* The known name nearest to name, if it is near; NULL. For the command line too. */
+/* The known name nearest to name, if it is near; NULL. The first in the alphabet of several. For the command line too. */
 const char *ls_options_nearest(const char *name, const char *const *known);
+
+/* A name of other systems as it would be spelt here: "readFileSync" as "read_file". False: it is longer than any. */
+bool ls_options_snake_case(const char *name, char snake[LS_NAME_SIZE]);
 
 bool ls_option_boolean(lua_State *L, int index, const char *name, bool fallback);
 lua_Integer ls_option_integer(lua_State *L, int index, const char *name, lua_Integer min, lua_Integer max,

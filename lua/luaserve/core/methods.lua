@@ -2,7 +2,19 @@
 --- Classes whose methods tell who called them with a dot, and which names they do not have.
 -- @module luaserve.core.methods
 
+local nearest = require "luaserve.core.options".nearest
+
 local methods = {}
+
+--- The method of the class that was probably meant, as the end of a message, or "". Names may come in camelCase.
+local function guess(class, name)
+  local names = {}
+  for method in pairs(class) do
+    if method:byte() ~= 95 then names[#names + 1] = method end
+  end
+  local near = nearest(name:gsub("(%l)(%u)", "%1_%2"):lower(), names)
+  return near and (" (did you mean '%s'?)"):format(near) or ""
+end
 
 --- The methods look first whether they were called with a colon. Names that begin with _ are the class's own.
 -- @param class the metatable of its objects, and its __index
@@ -24,7 +36,7 @@ function methods.guard(class, other, what, meant, mistake)
   end
   setmetatable(class, { __index = function(_, name)
     if type(name) ~= "string" or name:byte() == 95 then return nil end
-    mistake("an %s has no '%s'%s", what, name, meant[name] and ": " .. meant[name] or "")
+    mistake("an %s has no '%s'%s", what, name, meant[name] and ": " .. meant[name] or guess(class, name))
   end })
 end
 

@@ -61,6 +61,7 @@ end
 
 --- What people bring along from other languages: a pattern of the line, without its strings, and what Lua has instead.
 local FOREIGN = {
+  { "===", "Lua writes === as ==" },
   { "!=", "Lua writes 'not equal' as ~=" },
   { "%+%+", "Lua has no ++: x = x + 1" },
   { "%.%.=", "Lua has no ..=: x = x .. y" },
@@ -85,6 +86,8 @@ local FOREIGN = {
   { "^%s*else%s+if%f[%W]", "Lua writes 'else if' as: elseif" },
   { "%f[%w]new%s+[%w_]", "Lua has no 'new': call the function that makes one" },
   { "[%)%s]!%s*[%w_%(]", "Lua writes ! as 'not'" },
+  { "[%w_%)]%s*[%.:]%s*end%f[^%w_]", "'end' is a word of Lua, and no name: res:finish(), or res:send(body)" },
+  { "%f[%w_]typeof%s+[%w_]", "Lua writes 'typeof x' as: type(x)" },
   { "^%s*try%f[%W]", "Lua writes 'try' as: local ok, err = pcall(function() ... end)" },
   { "^%s*switch%f[%W]", "Lua has no switch: if, elseif, or a table of functions" },
   { "%f[%w]throw%s", "Lua writes 'throw' as: error(\"why\")" },
@@ -118,19 +121,109 @@ local function find_else_if(source)
   end
 end
 
+-- ---- blocks without an end ----
+
+local CLOSERS = { ["function"] = "end", ["if"] = "end", ["do"] = "end", ["for"] = "end", ["while"] = "end",
+  ["repeat"] = "until", ["("] = ")", ["{"] = "}", ["["] = "]" }
+local CLOSES = { ["end"] = true, ["until"] = true, [")"] = true, ["}"] = true, ["]"] = true }
+
+--- Behind the string that begins at start with one of the quotes.
+local function skip_string(source, start)
+  local special, at = "[\\\n" .. source:sub(start, start) .. "]", start + 1
+  while true do
+    at = source:find(special, at)
+    if not at then return #source + 1 end
+    if source:sub(at, at) ~= "\\" then return at + 1 end
+    at = at + 2
+  end
+end
+
+--- Behind the comment or the string that begins at start; nil where neither does.
+local function skip_text(source, start)
+  local level = source:match("^%-%-%[(=*)%[", start) or source:match("^%[(=*)%[", start)
+  if level then return (select(2, source:find("]" .. level .. "]", start, true)) or #source) + 1 end
+  if source:find("^%-%-", start) then return source:find("\n", start, true) or #source + 1 end
+  return source:find("^[\"']", start) and skip_string(source, start)
+end
+
+--- Iterates over the words and brackets: where each begins, and itself.
+local function tokens(source)
+  local at = 1
+  return function()
+    while true do
+      local start = source:find("[%a_%-\"'%[%](){}]", at)
+      if not start then return nil end
+      at = skip_text(source, start)
+      if not at then
+        local token = source:match("^[%a_][%w_]*", start) or source:sub(start, start)
+        at = start + #token
+        return start, token
+      end
+    end
+  end
+end
+
+--- Adds the block or bracket to those that are open. The do of a for or a while opens nothing more.
+local function open(stack, token, start, line, indent)
+  local last = stack[#stack]
+  if token == "do" and last and last.awaits_do then
+    last.awaits_do = false
+  else
+    stack[#stack + 1] = { token = token, start = start, line = line, indent = indent,
+      awaits_do = token == "for" or token == "while" }
+  end
+end
+
+--- The block that is open at a place of the source and should not be: one whose end stands further left than itself, so
+--- that it is another's; or the innermost, where the place is the bracket that closes what is around it. Or nil.
+local function find_open_block(source, place)
+  local stack, line, line_start = {}, 1, 1
+  for start, token in tokens(source) do
+    local next_line = source:find("\n", line_start, true)
+    while next_line and next_line < start do
+      line, line_start = line + 1, next_line + 1
+      next_line = source:find("\n", line_start, true)
+    end
+    local last, margin = stack[#stack], source:match("^[ \t]*", line_start)
+    if start >= place then
+      return CLOSES[token] and last and CLOSERS[last.token] == "end" and #stack > 1 and last or nil
+    elseif CLOSERS[token] then
+      open(stack, token, start, line, #margin)
+    elseif CLOSES[token] then
+      if not last or CLOSERS[last.token] ~= token then return nil end
+      if token == "end" and line_start + #margin == start and #margin < last.indent then return last end
+      stack[#stack] = nil
+    end
+  end
+end
+
+-- ---- the hint ----
+
+--- Where an end is missing, as far as that can be told.
+local function block_hint(what, source, place)
+  if not (what:find("^unexpected symbol near '[%)}%]]'") or what:find("^'end' expected")) then return nil end
+  local block = find_open_block(source, place)
+  return block and ("an 'end' is missing: the '%s' at line %d is open"):format(block.token, block.line)
+end
+
 -- @param what Lua's message without its place
-local function syntax_hint(what, line, source)
+-- @param place of the token in the source
+local function syntax_hint(what, line, source, place)
   local opened = what:match("^'end' expected %(to close '%a+' at line (%d+)%)") or what:match("^'end' expected")
   if opened then
     local number = find_else_if(source)
     if number then return ("line %d has 'else if', which needs an 'end' of its own: elseif"):format(number) end
   end
-  local hint = foreign_hint(line)
+  local hint = foreign_hint(line) or block_hint(what, source, place)
   if hint then return hint end
   local missing = what:match("^'(%a+)' expected near")
+  if (missing == "then" or missing == "do") and what:find("near '='", 1, true) then
+    return "Lua compares with ==; a single = only assigns"
+  end
   if missing == "then" then return "if ... then ... end" end
   if missing == "do" then return "for ... do ... end, while ... do ... end" end
   if what:find("^'end' expected") then return "every function, if, for and while needs an 'end'" end
+  if what == "unexpected symbol near '['" then return "a list is { 1, 2, 3 }" end
   local extra = what:match("^<eof> expected near ('end')") or what:match("^unexpected symbol near ('[%)%]}]')")
   if extra then return ("there is one %s too many, here or above"):format(extra) end
   if what:find("^'[%)}%]]' expected") then
@@ -171,7 +264,7 @@ local function explain_syntax(message, source)
   end
   if not line then return "" end
   local column, width = column_of(source, start, line, what, token)
-  local hint = syntax_hint(what, line, source)
+  local hint = syntax_hint(what, line, source, start + column - 1)
   return "\n" .. excerpt(number, line, column, width) .. (hint and "\n  " .. hint or "")
 end
 
@@ -191,6 +284,14 @@ local function exists(path)
   return text ~= nil
 end
 
+--- Commands of other programs.
+local COMMANDS = {
+  dev = "did you mean luaserve --dev app.lua?",
+  run = "did you mean luaserve app.lua?",
+  serve = "did you mean luaserve app.lua?",
+  start = "did you mean luaserve app.lua?",
+}
+
 --- A script that cannot be opened or read.
 -- @param names of what is in its folder, and of luaserve's commands
 function mistake.file(message, path, names)
@@ -202,6 +303,7 @@ function mistake.file(message, path, names)
     return message .. "\n  luaserve runs one file: luaserve " .. folder .. "app.lua"
   end
   if exists(path .. ".lua") then return ("%s\n  did you mean %s.lua?"):format(message, path) end
+  if COMMANDS[path] then return ("%s\n  %s"):format(message, COMMANDS[path]) end
   if path == "help" or path == "version" then return ("%s\n  did you mean luaserve --%s?"):format(message, path) end
   local folder, name = path:match("^(.-)([^/]*)$")
   local near = nearest(name, names)
@@ -211,8 +313,16 @@ end
 
 -- ---- what a script returns ----
 
---- A script that returned what cannot be served.
+--- A script that returned nothing; "" where it seems to have meant that.
+local function explain_nothing(name)
+  local unserved = package.loaded["luaserve.core.unserved"]
+  if not unserved or unserved.count == 0 then return "" end
+  return name .. " made an app and did not return it: return app"
+end
+
+--- A script that returned what cannot be served, or nothing.
 function mistake.result(_, name, value)
+  if value == nil then return explain_nothing(name) end
   local meta = debug.getmetatable(value)
   local kind = type(meta) == "table" and type(meta.__name) == "string" and meta.__name or type(value)
   local what = kind == "luaserve.server" and "a server that does not listen: call server:listen(8080)" or
@@ -251,10 +361,40 @@ local GLOBALS = {
   setTimeout = 'require("luaserve.timer").after(seconds, f)',
   setInterval = 'require("luaserve.timer").every(seconds, f)',
   setImmediate = 'require("luaserve.timer").immediate(f)',
+  Date = "os.time(), os.date(\"%Y-%m-%d\")",
+  Math = "math.floor(x), math.random()",
+  Promise = 'require("luaserve.task").all, and nothing to await',
+  clearInterval = "t:cancel(), of what timer.every gave",
+  clearTimeout = "t:cancel(), of what timer.after gave",
+  fetch = 'there is no HTTP client: require "luaserve.net", or process.run("curl", ...)',
+  parseFloat = "tonumber(text)",
+  parseInt = "math.tointeger(text)",
+  typeof = "type(value)",
   printf = 'io.write(("%d\\n"):format(n))',
   len = "#value",
   str = "tostring(value)",
   int = "math.tointeger(value)",
+}
+
+--- Fields and methods that lists and strings have in other languages.
+local MEMBERS = {
+  concat = "a .. b, or table.move for lists",
+  forEach = "for i, value in ipairs(list) do ... end",
+  includes = "text:find(part, 1, true)",
+  indexOf = "text:find(part, 1, true)",
+  join = "table.concat(list, \", \")",
+  length = "#value is the length",
+  push = "table.insert(list, value)",
+  replace = "text:gsub(pattern, with)",
+  slice = "text:sub(from, to)",
+  split = "for part in text:gmatch(\"[^,]+\") do ... end",
+  startsWith = "text:sub(1, #part) == part",
+  substring = "text:sub(from, to)",
+  toFixed = "(\"%.2f\"):format(number)",
+  toLowerCase = "text:lower()",
+  toString = "tostring(value)",
+  toUpperCase = "text:upper()",
+  trim = "text:match(\"^%s*(.-)%s*$\")",
 }
 
 local function global_hint(name)
@@ -275,13 +415,30 @@ local function null_hint(message)
   end
 end
 
-local function runtime_hint(message)
+--- Of names and values that were not used as they can be. Looks at the message alone, which may hold what was sent.
+local function use_hint(message)
   local name = message:match("^[^\n]* a nil value %(global '([%w_]+)'%)$")
   if name then return global_hint(name) end
   local method = message:match("bad argument #1 to '([%w_]+)' %(luaserve%.[%w_.]+ expected, got ")
   if method then return ("a method is called with a colon: x:%s(...)"):format(method) end
+  local member = message:match("^[^\n]* a nil value %(%a+ '([%w_]+)'%)")
+  if member == "session" then
+    return "middleware.session sets req.locals.session: app:use(middleware.session { ... })"
+  end
+  if MEMBERS[member] then return ("Lua has no '%s': %s"):format(member, MEMBERS[member]) end
+  if message:find("attempt to add a '%a+' with a '%a+'") then return "strings are joined with .." end
+end
+
+local function runtime_hint(message)
+  local hint = use_hint(message)
+  if hint then return hint end
   local code, port = message:match("%f[%w](E%u+): [^\n]*: listen [^\n]*:(%d+)$")
   return code and place_hint(code, tonumber(port)) or null_hint(message)
+end
+
+--- What the first line of an error of a handler probably means, or "".
+function mistake.hint(_, message)
+  return use_hint(message:match("^[^\n]*")) or ""
 end
 
 --- luaserve's module that name was probably meant to be.
@@ -296,6 +453,25 @@ local function near_module(name)
   table.sort(modules)
   return name:find("^luaserve%.") and nearest(name, modules)
 end
+
+--- Modules of other systems, and what is like them here.
+local MODULES = {
+  axios = "there is no HTTP client: net.connect, or process.run(\"curl\", ...)",
+  bcrypt = "luaserve.crypto has password_hash and password_verify",
+  cjson = "luaserve.json",
+  cors = "luaserve.middleware has cors { ... }",
+  dkjson = "luaserve.json",
+  express = "luaserve.app",
+  fastify = "luaserve.app",
+  helmet = "luaserve.middleware has security_headers()",
+  jsonwebtoken = "luaserve.jwt",
+  koa = "luaserve.app",
+  lfs = "luaserve.fs",
+  multer = "luaserve.multipart",
+  socket = "luaserve.net",
+  uuid = "luaserve.crypto has uuid()",
+  zod = "luaserve.validate",
+}
 
 --- What require says of a module that is nowhere, with the places first that are the program's own.
 local function explain_require(message, folder)
@@ -314,6 +490,7 @@ local function explain_require(message, folder)
     lines[#lines + 1] = ("\tand none in %d other places of package.path and package.cpath"):format(more)
   end
   local near = near_module(name)
+  if MODULES[name] then lines[#lines + 1] = "  what is like it here: " .. MODULES[name] end
   local meant = near and (" (did you mean '%s'?)"):format(near) or ":"
   return head .. meant .. "\n" .. table.concat(lines, "\n")
 end

@@ -9,13 +9,14 @@ local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
 local process = require "luaserve.process"
+local template_files = require "luaserve.core.template.files"
 
 local WHAT = "middleware.error_pages"
 local KNOWN = { "development", "page" }
 
 -- ---- pages ----
 
-local escape, open_page, source_lines = error_page.escape, error_page.open, error_page.source_lines
+local escape, open_page = error_page.escape, error_page.open
 
 local function title_of(status)
   local reason = core.reason(status)
@@ -41,6 +42,13 @@ local function request_rows(req)
     rows[#rows + 1] = ("<tr><td>%s</td><td>%s</td></tr>"):format(escape(field[1]), escape(value))
   end
   return table.concat(rows, "\n")
+end
+
+--- The lines around the place: of the template, where the message begins with that; else of the first file of Lua.
+local function source_lines(message, traceback)
+  local path, place = message:match("^([^\n]-)(:%d+:)")
+  if path and template_files[path] then return error_page.source_lines(path .. place, "", "(.-):(%d+):") end
+  return error_page.source_lines(message, traceback)
 end
 
 local function development_page(problem, req, failure, traceback)
@@ -126,7 +134,8 @@ return function(options)
     if results[1] then return table.unpack(results, 2, results.n) end
     local failure = results[2]
     if not res.headers_sent then answer(req, res, failure, traceback) end
-    if type(failure) == "string" then failure = failure .. "\n" .. traceback end
+    local is_bug = type(failure) == "string" and core.status_of(req, failure) >= 500
+    if is_bug then failure = failure .. "\n" .. traceback end
     error(failure, 0)
   end
 

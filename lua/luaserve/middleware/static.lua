@@ -44,14 +44,6 @@ local function below(path, prefix)
   return (rest == "" or rest:byte() == 47) and rest or nil
 end
 
---- Raises where the folder cannot be had, at the line of who makes the middleware: as the program starts, so that the
--- check may block.
-local function check_folder(root)
-  local folder, message = io.open(root .. "/.")
-  if not folder then error(("%s: the folder cannot be opened: %s"):format(WHAT, message:gsub("/%.: ", ": ", 1)), 3) end
-  folder:close()
-end
-
 --- A middleware that answers GET and HEAD with files, and lets everything else go on.
 -- @param options root (needed): the folder; prefix: of the paths, "/assets" (none); or param: the parameter of a route
 -- that has the rest of the path, "path" of "/assets/*path"; index: the name of a file that stands for its folder
@@ -64,7 +56,7 @@ return function(options)
   options = options or {}
   local root = option(options, WHAT, "root", "string")
   if not root then error(WHAT .. ": option 'root' is needed: the folder", 2) end
-  check_folder(root)
+  require "luaserve.core.folder".check(WHAT, root, 2)
   local param_name = option(options, WHAT, "param", "string")
   local prefix = option(options, WHAT, "prefix", "string", "")
   prefix = prefix:gsub("/+$", "")

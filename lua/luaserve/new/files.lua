@@ -16,9 +16,10 @@ local fs = require "luaserve.fs"
 local middleware = require "luaserve.middleware"
 local process = require "luaserve.process"
 local template = require "luaserve.template"
+local validate = require "luaserve.validate"
 
 local KEPT = 50 -- notes
-local LONGEST = 200 -- bytes of one
+local LONGEST = 200 -- characters of one
 
 --- What the cookies of sessions are sealed with: SESSION_SECRET of the environment, or else 32 random bytes that the
 --- first start writes into the file "secret", which only its owner can read and git does not see.
@@ -26,7 +27,7 @@ local function load_secret()
   local secret = process.env.SESSION_SECRET or fs.read_file("secret")
   if not secret then
     secret = crypto.random_bytes(32)
-    assert(fs.write_file("secret", secret, { mode = tonumber("600", 8), exclusive = true }))
+    assert(fs.write_file("secret", secret, { mode = "600", exclusive = true }))
   end
   return secret
 end
@@ -34,26 +35,34 @@ end
 local views = template.new { root = "views" }
 local notes = {} -- the newest first; they are gone when the program ends
 
-local app = App.new()
-app:use(middleware.request_id(), middleware.error_pages(), middleware.security_headers())
-app:static("/static", "public")
-app:use(middleware.session { secret = load_secret() }, middleware.csrf())
+local new_note = validate.object({
+  text = validate.string { trim = true, min = 1, max = LONGEST },
+}, { unknown = "strip" })
 
-app:get("/", function(req, res)
-  res:html(views:render("home.html", {
+--- The page. form: what was typed; wrong: a sentence about each field that is not right.
+local function show(req, res, status, form, wrong)
+  res:html(status, views:render("home.html", {
+    form = form,
+    wrong = wrong,
     notes = notes,
     written = req.locals.session.written or 0,
     longest = LONGEST,
     token = req.locals.csrf_token,
   }))
-end)
+end
+
+local app = App.new()
+app:use(middleware.request_id(), middleware.error_pages(), middleware.security_headers())
+app:static("/static", "public")
+app:use(middleware.session { secret = load_secret() }, middleware.csrf())
+
+app:get("/", function(req, res) show(req, res, 200, {}, {}) end)
 
 app:post("/notes", function(req, res)
-  local text = assert(req:form()).text or ""
-  if text == "" or #text > LONGEST then
-    return res:problem(422, ("a note has 1 to %d bytes"):format(LONGEST))
-  end
-  table.insert(notes, 1, text)
+  local form = assert(req:form())
+  local note, errors = new_note(form)
+  if not note then return show(req, res, 422, form, validate.by_name(errors)) end
+  table.insert(notes, 1, note.text)
   notes[KEPT + 1] = nil
   local session = req.locals.session
   session.written = (session.written or 0) + 1
@@ -85,9 +94,12 @@ add("views/home.html", [==[
 <h1>NAME</h1>
 <form method="post" action="/notes">
 <input type="hidden" name="csrf_token" value="{{ token }}">
-<input name="text" maxlength="{{ longest }}" required autofocus aria-label="A note">
+<input name="text" value="{{ form.text or "" }}" maxlength="{{ longest }}" required autofocus aria-label="A note">
 <button>Post</button>
 </form>
+{% if wrong.text then %}
+<p class="wrong" role="alert">A note {{ wrong.text }}.</p>
+{% end %}
 <p>You have written {{ written }} of these.</p>
 <ul>
 {% for _, note in ipairs(notes) do %}
@@ -101,6 +113,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222; margin: 3rem auto; max
 form { display: flex; gap: 0.5rem }
 input { flex: 1; font: inherit; padding: 0.3rem 0.5rem }
 button { font: inherit; padding: 0.3rem 1rem }
+.wrong { color: #b00 }
 ]==])
 
 add("spec/app_spec.lua", [==[
@@ -117,6 +130,10 @@ describe("NAME", function()
     return client():post("/notes", { form = { text = text, csrf_token = token() }, follow_redirects = true })
   end
 
+  local function wrong_of(text)
+    return post(text):expect(422).body:match('<p class="wrong".->(.-)</p>')
+  end
+
   it("shows what was written, as text", function()
     post("<b>hello</b>"):expect(200):expect_body("<li>&lt;b&gt;hello&lt;/b&gt;</li>")
   end)
@@ -127,9 +144,10 @@ describe("NAME", function()
     client():another():get("/"):expect_body("You have written 0 of these")
   end)
 
-  it("refuses notes that are empty or too long", function()
-    post(""):expect(422)
-    post(("x"):rep(201)):expect(422)
+  it("shows the form again with what is wrong, and what was typed", function()
+    assert.equal("A note must have at least 1 character.", wrong_of(" "))
+    assert.equal("A note must have at most 200 characters.", wrong_of(("x"):rep(201)))
+    post(('"x"'):rep(100)):expect_body('value="' .. ("&quot;x&quot;"):rep(100) .. '"')
   end)
 
   it("refuses forms of other sites", function()

@@ -34,7 +34,7 @@ local fs = {}
 ---@field files_free integer inodes
 
 ---@class luaserve.fs.write_options
----@field mode? integer permission bits of a new file
+---@field mode? integer|string permission bits of a new file; as text: octal digits
 ---@field exclusive? boolean it must not exist: EEXIST
 ---@field sync? boolean the bytes are on the disk when it returns
 
@@ -125,7 +125,7 @@ function fs.watch(path, options, fn) end
 
 ---Makes a folder. recursive: also those above it, and it may exist. Waits.
 ---@param path string
----@param options? { recursive: boolean?, mode: integer? }
+---@param options? { recursive: boolean?, mode: integer|string? }
 ---@return true? done, string? message, string? code
 function fs.mkdir(path, options) end
 
@@ -196,7 +196,7 @@ function fs.statfs(path) end
 
 ---Waits.
 ---@param path string
----@param mode integer permission bits
+---@param mode integer|string permission bits; as text: octal digits
 ---@return true? done, string? message, string? code
 function fs.chmod(path, mode) end
 
@@ -296,7 +296,7 @@ function file:sync() end
 function file:datasync() end
 
 ---Waits.
----@param mode integer permission bits
+---@param mode integer|string permission bits; as text: octal digits
 ---@return true? done, string? message, string? code
 function file:chmod(mode) end
 

@@ -144,10 +144,50 @@ static int64_t check_integer(lua_State *L, int index, lua_Integer min, lua_Integ
   return value;
 }
 
+/* NULL, or what is wrong with the permission bits at index: a number, or octal digits as text. */
+static const char *read_mode(lua_State *L, int index, int64_t *mode) {
+  if (lua_type(L, index) == LUA_TSTRING) {
+    const char *text = lua_tostring(L, index);
+    size_t len = strspn(text, "01234567");
+    if (len == 0 || len > 4 || len != lua_rawlen(L, index))
+      return "permission bits as text are octal digits, such as \"640\"";
+    *mode = strtol(text, NULL, 8);
+    return NULL;
+  }
+  *mode = lua_tointeger(L, index);
+  if (*mode < 01000 || *mode > 777) /* "rw-------" as 600 would be the sticky bit, and who else may run it */
+    return NULL;
+  return lua_pushfstring(L, "%I is no octal number, since Lua has none: write it as text, \"%I\"", (LUAI_UACINT)*mode,
+                         (LUAI_UACINT)*mode);
+}
+
+static int64_t check_mode(lua_State *L, int index) {
+  int64_t mode;
+  if (lua_type(L, index) != LUA_TSTRING)
+    check_integer(L, index, 0, MODE_MAX, "permission bits are from 0 to 0xFFF (octal 7777)");
+  const char *problem = read_mode(L, index, &mode);
+  if (problem != NULL)
+    luaL_argerror(L, index, problem);
+  return mode;
+}
+
+/* -1: it is not given. */
+static int64_t option_mode(lua_State *L, int index) {
+  int64_t mode = -1;
+  int type = lua_istable(L, index) ? lua_getfield(L, index, "mode") : (lua_pushnil(L), LUA_TNIL);
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    ls_option_integer(L, index, "mode", 0, MODE_MAX, -1);
+  const char *problem = type != LUA_TNIL ? read_mode(L, -1, &mode) : NULL;
+  if (problem != NULL)
+    luaL_error(L, "option 'mode': %s", problem);
+  lua_pop(L, 1);
+  return mode;
+}
+
 static int64_t check_number(lua_State *L, int index, char letter) {
   switch (letter) {
   case 'm':
-    return check_integer(L, index, 0, MODE_MAX, "permission bits are from 0 to 0xFFF (octal 7777)");
+    return check_mode(L, index);
   case 'u':
     return check_integer(L, index, -1, UINT32_MAX, "an id is -1 (to leave it) or a 32-bit number");
   case 'a':
@@ -162,7 +202,7 @@ static void check_options(lua_State *L, const struct ls_fs_call *call, int index
   ls_options_check(L, index, call->type.name, call->options);
   for (const char *const *name = call->options; *name != NULL; name++) {
     if (strcmp(*name, "mode") == 0)
-      *number++ = ls_option_integer(L, index, *name, 0, MODE_MAX, -1);
+      *number++ = option_mode(L, index);
     else
       *number++ = ls_option_boolean(L, index, *name, false);
   }

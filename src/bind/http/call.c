@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "bind/http/events.h"
+#include "bind/http/fault.h"
 #include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "http/head.h"
@@ -77,11 +77,12 @@ static void end(struct ls_call *call) {
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
   luaL_unref(rt->L, LUA_REGISTRYINDEX, call->rejection_ref);
+  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->failure_ref);
   if (call->scope.locals != 0)
     luaL_unref(rt->L, LUA_REGISTRYINDEX, call->scope.locals);
   call->scope.locals = 0;
   forget_route(call);
-  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
+  call->body_ref = call->close_ref = call->rejection_ref = call->failure_ref = LUA_NOREF;
   request->user = NULL;
   ls_call_drop_hooks(call);
   ls_request_release(request);
@@ -93,100 +94,27 @@ static void end(struct ls_call *call) {
     pool(call);
 }
 
-/* Pushes the text of the handler's error, on top of L: of an object, such as the assert of specs raises, its field. */
-static void push_text(lua_State *L) {
-  lua_pushvalue(L, -1);
-  if (lua_istable(L, -1)) {
-    lua_pushliteral(L, "message");
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-  }
-}
-
-/* Whether the handler's error, on top of L, is that with which a method of req refused the body: the value itself, or the
- * message, passed on by assert or error, which may have put the place in front. */
-static bool is_rejection(const struct ls_call *call, lua_State *L) {
-  if (call->rejection_ref == LUA_NOREF)
-    return false;
-  size_t len, message_len;
-  push_text(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->rejection_ref);
-  const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &message_len) : NULL;
-  const char *text = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-  bool same = message != NULL && text != NULL && len >= message_len &&
-              memcmp(text + len - message_len, message, message_len) == 0;
-  same = same || lua_rawequal(L, -1, -3);
-  lua_pop(L, 2);
-  return same;
-}
-
-/* A body that failed is the client's doing; whatever the handler then does wrong follows from that. So is one that is larger
- * than the handler asked for, and one that was refused for what is in it, where that is the handler's error. 0: none of
- * these. */
-static int status_of_fault(const struct ls_call *call) {
-  if (call->rejected)
-    return call->rejection_status;
-  if (call->over_limit)
-    return 413;
-  int status = ls_content_failure_status(call->request);
-  bool failed = ls_content_state(call->request) == LS_BODY_FAILED && status >= 400 && status < 500;
-  return failed ? status : 0;
-}
-
-int ls_call_status_of_error(struct ls_call *call, lua_State *L) {
-  call->rejected = is_rejection(call, L);
-  int status = status_of_fault(call);
-  return status != 0 ? status : 500;
-}
-
-/* How loud an error of the handler is: a client cannot flood the log by leaving or by sending rubbish. */
-static enum ls_log_level level_of(const struct ls_call *call) {
-  return call->gone || status_of_fault(call) != 0 ? LS_LOG_INFO : LS_LOG_ERROR;
-}
-
-#define FAULT_LINES 10 /* in so long, of each kind */
-#define FAULT_PERIOD_NS UINT64_C(60000000000)
-
-/* Whether a line about what the client did may be written: it can send rubbish as often as it likes. more: behind the line. */
-static bool may_blame_client(struct ls_call *call, char *more, size_t size) {
-  int fault = status_of_fault(call);
-  struct ls_log_limit *limit = &call->module->faults[fault == 0 ? 0 : fault - 399];
-  return ls_log_limit_take(limit, FAULT_LINES, FAULT_PERIOD_NS, ls_clock_ns(), more, size);
-}
-
-/* text: its first line gets the hint, unless that is NULL. */
-static void log_with_hint(struct ls_call *call, enum ls_log_level level, const char *text, const char *hint) {
-  char what[512], more[48] = "";
-  int line = (int)strcspn(text, "\n");
-  if (level == LS_LOG_INFO && !may_blame_client(call, more, sizeof more))
-    return;
-  ls_call_describe(call, what, sizeof what);
-  ls_log_write(call->module->rt->loop->log, level, "%s: %.*s%s%s%s%s", what, line, text, hint != NULL ? ": " : "",
-               hint != NULL ? hint : "", more, text + line);
-}
-
-static void log_call(struct ls_call *call, enum ls_log_level level, const char *text) {
-  log_with_hint(call, level, text, NULL);
-}
-
 /* The answer to an error of the handler. What waited to read or write goes on, and sees that it is over. */
 static void answer_error(struct ls_call *call) {
-  int fault = status_of_fault(call);
+  int fault = ls_fault_status(call);
   ls_response_fail(call->request, call->scope.stopped ? 503 : fault != 0 ? fault : 500, NULL);
   ls_call_on_finish(call);
 }
 
 static void answer_nobody_gave(struct ls_call *call) {
+  char failure[LS_FAULT_SIZE];
   char text[2 * LUA_IDSIZE + 160];
-  const char *where = call->route != NULL ? call->route->where : call->server->where;
+  bool stopped = call->ended[0] != '\0';
+  const char *where = stopped ? call->ended : call->route != NULL ? call->route->where : call->server->where;
+  const char *who = stopped ? "middleware" : "handler";
   if (ls_response_is_begun(call->request))
-    snprintf(text, sizeof text, "the handler (%s) ended without finishing the answer it began: res:finish", where);
+    snprintf(text, sizeof text, "the %s (%s) ended without finishing the answer it began: res:finish", who, where);
   else if (call->returned != NULL)
-    snprintf(text, sizeof text, "the handler (%s) returned a %s instead of answering: %s sends it", where,
+    snprintf(text, sizeof text, "the %s (%s) returned a %s instead of answering: %s sends it", who, where,
              call->returned, strcmp(call->returned, "table") == 0 ? "res:json" : "res:send");
   else
-    snprintf(text, sizeof text, "the handler (%s) ended without answering", where);
-  log_call(call, level_of(call), text);
+    snprintf(text, sizeof text, "the %s (%s) ended without %sanswering", who, where, stopped ? "calling next or " : "");
+  ls_fault_log(call, ls_fault_level(call), text, ls_fault_unseen(call, failure, sizeof failure));
   answer_error(call);
 }
 
@@ -222,7 +150,7 @@ static void on_scope_empty(struct ls_scope *scope) {
 
 static void on_scope_error(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_with_hint(call, level_of(call), text, ls_http_hint_for_text(text));
+  ls_fault_log(call, ls_fault_level(call), text, ls_http_hint_for_text(text));
   if (!call->gone && !is_finished(call))
     answer_error(call);
 }
@@ -235,20 +163,9 @@ static void describe_scope(struct ls_scope *scope, char *text, size_t size) {
     snprintf(text, size, "a request that has ended");
 }
 
-/* task: whose error it is. */
-static void log_error(struct ls_call *call, struct ls_task *task, lua_State *L) {
-  enum ls_log_level level = level_of(call);
-  if (L == NULL) {
-    log_with_hint(call, level, "not enough memory", NULL);
-    return;
-  }
-  const char *text = level == LS_LOG_ERROR ? ls_task_push_error(task, L) : luaL_tolstring(L, -1, NULL);
-  log_with_hint(call, level, text, ls_http_push_hint(L, -2));
-}
-
 void ls_call_fail(struct ls_call *call, lua_State *L) {
   if (L != NULL)
-    log_error(call, call->module->rt->running, L);
+    ls_fault_log_error(call, call->module->rt->running, L);
   if (ls_response_is_begun(call->request) && !is_finished(call))
     answer_error(call);
   ls_scope_cancel(&call->scope);
@@ -261,9 +178,9 @@ static void on_handler_end(struct ls_task *task, lua_State *L, int status) {
     ls_call_settle(call);
     return;
   }
-  call->rejected = L != NULL && is_rejection(call, L);
+  call->rejected = L != NULL && ls_fault_is_rejection(call, L);
   if (L == NULL || !ls_task_is_cancellation(L, -1))
-    log_error(call, task, L);
+    ls_fault_log_error(call, task, L);
   call->task = NULL;
   answer_error(call);
   cancel(call);
@@ -275,7 +192,7 @@ static void on_timeout(struct ls_timer *timer) {
     char text[80];
     const char *name = call->has_own_timeout ? "its timeout" : "handler_timeout";
     snprintf(text, sizeof text, "no answer within %s (%g s)", name, (double)call->timeout / 1e3);
-    log_call(call, LS_LOG_WARN, text);
+    ls_fault_log(call, LS_LOG_WARN, text, NULL);
     ls_response_fail(call->request, 504, NULL);
   }
   cancel(call);
@@ -283,7 +200,7 @@ static void on_timeout(struct ls_timer *timer) {
 
 static void give_up(struct ls_scope *scope, const char *text) {
   struct ls_call *call = ls_container_of(scope, struct ls_call, scope);
-  log_call(call, LS_LOG_ERROR, text);
+  ls_fault_log(call, LS_LOG_ERROR, text, NULL);
   if (!is_finished(call)) {
     ls_response_fail(call->request, 500, NULL);
     ls_call_on_finish(call);
@@ -370,7 +287,7 @@ static struct ls_call *take(struct ls_http_server *server) {
   call->generation = 1;
   call->timer.unref = true;
   call->timer.program = true;
-  call->body_ref = call->close_ref = call->rejection_ref = LUA_NOREF;
+  call->body_ref = call->close_ref = call->rejection_ref = call->failure_ref = LUA_NOREF;
   call->head_ref = call->end_ref = LUA_NOREF;
   ls_list_init(&call->link);
   ls_list_init(&call->waits);
@@ -423,6 +340,7 @@ void ls_call_start(struct ls_http_server *server, struct ls_request *request) {
   call->body_use = LS_BODY_UNUSED;
   call->in_app = call->later = call->gone = call->rejected = call->over_limit = call->has_events = false;
   call->returned = NULL;
+  call->ended[0] = '\0';
   call->timer.fire = on_timeout;
   ls_list_push(&server->calls, &call->link);
   call->task = ls_task_take(rt, &call->scope, false);

@@ -67,6 +67,11 @@ struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
   return handle->call;
 }
 
+struct ls_call *ls_http_find(lua_State *L, int index, const char *type) {
+  const struct ls_call_handle *handle = is_handle(L, index, type) ? lua_touserdata(L, index) : NULL;
+  return handle != NULL && handle->generation == handle->call->generation ? handle->call : NULL;
+}
+
 /* A name that is not there: most often misspelt. */
 static int raise_unknown(lua_State *L) {
   const char *names[FIELDS_MAX + 1];
@@ -75,13 +80,16 @@ static int raise_unknown(lua_State *L) {
   const char *owner = short_name(type);
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "%s has no field of type %s", owner, luaL_typename(L, 2));
-  const char *hint = ls_http_hint_for_name(type, lua_tostring(L, 2));
+  char snake[LS_NAME_SIZE];
+  if (!ls_options_snake_case(lua_tostring(L, 2), snake))
+    return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
+  const char *hint = ls_http_hint_for_name(type, snake);
   if (hint != NULL)
     return luaL_error(L, "%s has no field '%s': %s", owner, lua_tostring(L, 2), hint);
   for (lua_pushnil(L); count < FIELDS_MAX && lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
     names[count++] = lua_tostring(L, -2);
   names[count] = NULL;
-  const char *nearest = ls_options_nearest(lua_tostring(L, 2), names);
+  const char *nearest = ls_options_nearest(snake, names);
   if (nearest != NULL)
     return luaL_error(L, "%s has no field '%s' (did you mean '%s'?)", owner, lua_tostring(L, 2), nearest);
   return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
@@ -152,6 +160,20 @@ int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field
   lua_setfield(L, -2, "__metatable");
   luaL_setfuncs(L, metamethods, 0);
   return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void ls_http_note_where(lua_State *L, int handler, char *where, size_t size) {
+  lua_Debug info;
+  if (lua_type(L, handler) != LUA_TFUNCTION) {
+    snprintf(where, size, "a callable %s", luaL_typename(L, handler));
+    return;
+  }
+  lua_pushvalue(L, handler);
+  lua_getinfo(L, ">S", &info);
+  if (*info.what == 'C')
+    snprintf(where, size, "a C function");
+  else
+    snprintf(where, size, "%s:%d", info.short_src, info.linedefined);
 }
 
 void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode) {

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "bind/http/impl.h"
+#include "bind/mistake.h"
+
+#define LINE_SIZE 512 /* of an error: so much is looked at */
 
 struct name_hint {
   const char *type, *name, *hint;
@@ -21,6 +24,12 @@ static const struct name_hint names[] = {
     {ls_http_response_type, "text", "res:send(body)"},
     {ls_http_response_type, "header", "res:set(name, value), res:get(name)"},
     {ls_http_response_type, "headers", "res:set(name, value), res:get(name)"},
+    {ls_http_response_type, "set_header", "res:set(name, value)"},
+    {ls_http_response_type, "append_header", "res:add(name, value)"},
+    {ls_http_response_type, "get_header", "res:get(name)"},
+    {ls_http_response_type, "remove_header", "res:remove(name)"},
+    {ls_http_response_type, "send_status", "res:send(404, body)"},
+    {ls_http_response_type, "status_code", "res.status = 404, or res:send(404, body)"},
     {ls_http_response_type, "type", "res:set(\"content-type\", type)"},
     {ls_http_response_type, "cookie", "res:set_cookie(name, value)"},
     {ls_http_response_type, "code", "res.status = 404, or res:send(404, body)"},
@@ -30,6 +39,7 @@ static const struct name_hint names[] = {
     {ls_http_response_type, "locals", "req.locals"},
     {ls_http_request_type, "header", "req.headers[name]"},
     {ls_http_request_type, "get", "req.headers[name]"},
+    {ls_http_request_type, "get_header", "req.headers[name]"},
     {ls_http_request_type, "param", "req.params.name, req.query.name"},
     {ls_http_request_type, "args", "req.query.name"},
     {ls_http_request_type, "text", "req:body()"},
@@ -83,7 +93,7 @@ static bool says(const char *line, const struct use_hint *use) {
 }
 
 const char *ls_http_hint_for_text(const char *text) {
-  char line[512];
+  char line[LINE_SIZE];
   snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
   if (strstr(line, "attempt to ") == NULL)
     return NULL;
@@ -105,6 +115,16 @@ static const char *push_field(lua_State *L, int table, const char *name) {
   return lua_pushfstring(L, type == LUA_TSTRING ? " %s = '%s'," : " %s = %s,", name, text);
 }
 
+/* Pushes what the text of an error probably means, or nil. */
+static void push_text_hint(lua_State *L, const char *text) {
+  const char *hint = ls_http_hint_for_text(text);
+  char line[LINE_SIZE]; /* a long one holds what a client has sent */
+  snprintf(line, sizeof line, "%s", text);
+  if (hint == NULL && strstr(line, "attempt to ") != NULL)
+    hint = ls_mistake_push_hint(L, line);
+  lua_pushstring(L, hint != NULL && *hint != '\0' ? hint : NULL);
+}
+
 static int l_hint(lua_State *L) {
   lua_settop(L, 1);
   if (lua_type(L, 1) == LUA_TNUMBER) {
@@ -113,8 +133,10 @@ static int l_hint(lua_State *L) {
     const char *status = push_field(L, 1, "status"), *message = push_field(L, 1, "message");
     lua_pushfstring(L, "a table {%s%s ... } was raised: an error that is an answer is http_error.new(status, message)",
                     status, message);
+  } else if (lua_type(L, 1) == LUA_TSTRING) {
+    push_text_hint(L, lua_tostring(L, 1));
   } else {
-    lua_pushstring(L, lua_type(L, 1) == LUA_TSTRING ? ls_http_hint_for_text(lua_tostring(L, 1)) : NULL);
+    lua_pushnil(L);
   }
   return 1;
 }

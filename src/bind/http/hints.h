@@ -6,7 +6,7 @@
 
 #include <lua.h>
 
-/* What to write for a name that req or res (type: its name) does not have but others do; NULL: nothing is known. */
+/* What to write for a name, in snake_case, that req or res (type: its name) does not have but others do; NULL: nothing is known. */
 const char *ls_http_hint_for_name(const char *type, const char *name);
 
 /* For the text of an error, of which the first line is looked at: where a field was called, or a method was used as a field.

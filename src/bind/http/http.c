@@ -350,20 +350,6 @@ static int l_tostring(lua_State *L) {
 
 /* ---- making one ---- */
 
-static void note_where(lua_State *L, int handler, char *where, size_t size) {
-  lua_Debug info;
-  if (lua_type(L, handler) != LUA_TFUNCTION) {
-    snprintf(where, size, "a callable %s", luaL_typename(L, handler));
-    return;
-  }
-  lua_pushvalue(L, handler);
-  lua_getinfo(L, ">S", &info);
-  if (*info.what == 'C')
-    snprintf(where, size, "a C function");
-  else
-    snprintf(where, size, "%s:%d", info.short_src, info.linedefined);
-}
-
 /* The userdata first, so that a server which does not come about is freed with it. */
 static struct ls_http_server *push_server(lua_State *L, struct ls_http_module *module) {
   struct ls_http_server **handle = lua_newuserdatauv(L, sizeof *handle, 0);
@@ -445,7 +431,7 @@ static int l_create_server(lua_State *L) {
     luaL_typeerror(L, lua_istable(L, 1) ? 2 : 1, "function");
   lua_settop(L, 2);
   char where[sizeof((struct ls_http_server *)NULL)->where];
-  note_where(L, 2, where, sizeof where);
+  ls_http_note_where(L, 2, where, sizeof where);
   struct ls_routes *routes = ask_app(L);
   struct ls_http_server *server = push_server(L, lua_touserdata(L, lua_upvalueindex(1)));
   memcpy(server->where, where, sizeof where);

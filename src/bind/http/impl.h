@@ -136,10 +136,12 @@ struct ls_call {
   int close_ref;     /* a table of functions */
   int rejection_ref; /* the message or value with which a method of req refused the body */
   int rejection_status;
+  int failure_ref;              /* what a method of res that answers has failed with, for the log */
   struct ls_trace *trace;       /* memory for one, which scope has where requests are traced; NULL: none was */
   struct ls_routes *routes;     /* owned: of the app that found the route; NULL */
   const struct ls_route *route; /* in routes */
   const char *returned;         /* the type of what the handler has returned; NULL: nothing */
+  char ended[LUA_IDSIZE + 16];  /* the middleware that ended without calling next: "app.lua:12"; "": none */
   uint64_t timeout;             /* ms, of timer; 0: none */
   bool has_own_timeout;         /* not that of the server */
   bool cancel_on_close;
@@ -200,10 +202,6 @@ bool ls_call_limit_body(struct ls_call *call, uint64_t limit);
 /* The app found the route: its timeout and so on hold from here on. */
 void ls_call_take_route(struct ls_call *call, struct ls_routes *routes, const struct ls_route *route);
 
-/* The status that an error of the handler, on top of L, is answered with where nobody else answers: 500, or 400, 408, 413
- * for what is wrong with the body. */
-int ls_call_status_of_error(struct ls_call *call, lua_State *L);
-
 /* The handler has failed and somebody answers for it: logs the error on top of L (NULL: it is no bug), cancels what the
  * handler has started, and resets the connection where a part of the answer has left. */
 void ls_call_fail(struct ls_call *call, lua_State *L);
@@ -246,6 +244,11 @@ void ls_http_push_handle(lua_State *L, struct ls_call *call, const char *type, i
 
 /* The call of the userdata at index; raises for another value, and when the request has ended. */
 struct ls_call *ls_http_check(lua_State *L, int index, const char *type);
+/* The same, but NULL for those. */
+struct ls_call *ls_http_find(lua_State *L, int index, const char *type);
+
+/* Where the handler at index is written: "app.lua:12". size: LUA_IDSIZE + 16 is room for all. */
+void ls_http_note_where(lua_State *L, int handler, char *where, size_t size);
 
 /* One name of an __index: a getter, a method, or a method that is the function of that name in a module written in Lua,
  * which is loaded when it is looked up for the first time. */

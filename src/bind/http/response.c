@@ -10,6 +10,7 @@
 #include "bind/http/precondition.h"
 #include "bind/http/response.h"
 #include "bind/http/send_file.h"
+#include "script/options.h"
 #include "script/runtime.h"
 #include "server/response.h"
 
@@ -227,7 +228,8 @@ static int get_bytes_written(lua_State *L, struct ls_call *call) {
 static int l_newindex(lua_State *L) {
   check(L);
   const char *name = luaL_checkstring(L, 2);
-  const char *hint = ls_http_hint_for_name(ls_http_response_type, name);
+  char snake[LS_NAME_SIZE];
+  const char *hint = ls_options_snake_case(name, snake) ? ls_http_hint_for_name(ls_http_response_type, snake) : NULL;
   if (hint != NULL)
     return luaL_error(L, "res.%s cannot be set: %s", name, hint);
   if (strcmp(name, "status") != 0)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "bind/http/answer.h"
+#include "bind/http/fault.h"
 #include "bind/http/file_answer.h"
 #include "bind/http/response.h"
 #include "http/negotiate.h"
@@ -22,8 +23,12 @@ static int push_sent(lua_State *L, struct ls_op *op) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, answer->head_error);
     return lua_error(L);
   }
-  if (answer->source.failed != NULL)
-    return ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, answer->options.path);
+  if (answer->source.failed != NULL) {
+    int count = ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, answer->options.path);
+    if (answer->generation == answer->call->generation)
+      ls_fault_note(L, answer->call, "res:send_file");
+    return count;
+  }
   return ls_http_push_sent(L, answer->status);
 }
 

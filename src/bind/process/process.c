@@ -20,6 +20,7 @@
 #include "bind/process/impl.h"
 #include "loop/loop.h"
 #include "script/alloc.h"
+#include "script/module.h"
 #include "script/op.h"
 #include "script/runtime.h"
 #include "version.h"
@@ -174,7 +175,7 @@ static int l_index(lua_State *L) {
   if (strcmp(name, "ppid") == 0)
     lua_pushinteger(L, getppid());
   else
-    lua_pushnil(L);
+    return ls_module_no_field(L, "luaserve.process");
   return 1;
 }
 

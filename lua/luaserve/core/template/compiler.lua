@@ -112,7 +112,18 @@ function handlers.raw(code, part)
   add_value(code, part, "__raw", "")
 end
 
+--- Tags of other template languages, of which Lua's own message would not say what they are here.
+local function refuse_foreign(code, part)
+  local word = part.code:match "^%s*(%a+)"
+  if word == "extends" then fail(code, part.line, "a layout is named by {% layout \"x.html\" %}") end
+  if word == "elif" then fail(code, part.line, "Lua writes elif as {% elseif ... then %}") end
+  if word == "endif" or word == "endfor" or word == "endwhile" then
+    fail(code, part.line, ("'%s' is no word of Lua: {%% end %%}"):format(word))
+  end
+end
+
 function handlers.code(code, part)
+  refuse_foreign(code, part)
   if code.context then code.context:pass_code(part.code) end
   end_call(code)
   add_own(code, part.code, part.line)
