@@ -30,7 +30,7 @@ local function better(work)
   local words, clearly = {}, false
   for _, row in ipairs(work.rows) do
     if row == work.own then break end
-    if not row.server.floor then
+    if not (row.server.floor or row.server.build) then
       local within = row.value.high >= work.own.value.low
       local remark = row.other or within and "within the spread"
       words[#words + 1] = row.server.label .. " " .. data.formats[work.figure](row.value.median)
