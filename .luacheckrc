@@ -5,10 +5,7 @@ ignore = {
   "212/self",
 }
 
-files["bench/browser.lua"] = { globals = { "wrk" } } -- scripts that wrk runs
-files["bench/upload.lua"] = { globals = { "wrk" } }
-files["bench/pipeline.lua"] = { globals = { "wrk", "init", "request" } }
-files["bench/load.lua"] = { globals = { "wrk", "init", "request", "done" } }
+files["bench/load.lua"] = { globals = { "wrk", "init", "request", "done" } } -- a script that wrk runs
 files["bench/peers/nginx.lua"] = { std = "luajit", globals = { "ngx" } }
 files["bench/peers/lua-http.lua"] = { std = "lua52" }
 files["spec"] = { std = "+busted" }

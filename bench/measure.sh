@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# CPU time per request of one server: bench/measure.sh 'server command' /path [wrk options]
+# CPU time per request of one server: bench/measure.sh 'server command' /path [load [argument]]
 #
 # The server runs on core 0 and must print a line with http://host:port; wrk runs on core 1 for two seconds of warm-up
-# and then for SECONDS_EACH (5) with CONNECTIONS (64). Prints user, system and total CPU time per request from
+# and then for SECONDS_EACH (5) with CONNECTIONS (64), as load.lua says (plain). Prints user, system and total CPU time per request from
 # /proc/PID/stat, all threads, requests per second, and resident memory.
 set -euo pipefail
 
@@ -25,7 +25,9 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || { echo "the server did not start:" >&2; cat "$out" >&2; exit 1; }
 
-load() { taskset -c 1 wrk -t1 -c"$connections" -d"$1" "${@:2}" "$url$path"; }
+script="$(dirname "$0")/load.lua"
+load() { taskset -c 1 wrk -t1 -c"$connections" -d"$1" -s "$script" "$url$path" -- "${@:2}"; }
+if [ $# = 0 ]; then set -- plain; fi
 ticks() { awk '{ sub(/.*\) /, ""); print $12, $13 }' "/proc/$pid/stat"; }
 
 load 2 "$@" >/dev/null

@@ -34,7 +34,7 @@ while [ $SECONDS -lt $end ]; do
   for route in plain file stat sleep lookup tasks cancel callback stream json error silent; do
     wrk -t1 -c16 -d1 "$url/$route" >/dev/null # wrk leaves in the middle of its last requests
   done
-  wrk -t1 -c16 -d1 -s bench/pipeline.lua "$url/" >/dev/null
+  wrk -t1 -c16 -d1 -s bench/load.lua "$url/" -- pipelined 16 >/dev/null
   wrk -t1 -c16 -d1 -s "$body" "$url/echo" >/dev/null
   wrk -t1 -c16 -d1 -s "$body" "$url/json" >/dev/null
   kill -0 $pid 2>/dev/null || { echo "the server has died" >&2; tail -50 "$err" >&2; exit 1; }
