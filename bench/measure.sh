@@ -3,8 +3,8 @@
 # CPU time per request of one server: bench/measure.sh 'server command' /path [load [argument]]
 #
 # The server runs on core 0 and must print a line with http://host:port; wrk runs on core 1 for two seconds of warm-up
-# and then for SECONDS_EACH (5) with CONNECTIONS (64), as load.lua says (plain). Prints user, system and total CPU time per request from
-# /proc/PID/stat, all threads, requests per second, and resident memory.
+# and then for SECONDS_EACH (5) with CONNECTIONS (64), as load.lua says (plain). Prints user, system and total CPU time per
+# request from /proc/PID/stat, all threads, requests per second, and resident memory.
 set -euo pipefail
 
 command=$1 path=$2
