@@ -79,8 +79,16 @@ static int l_nearest(lua_State *L) {
   return 1;
 }
 
+/* options.snake_case(name) -> the camelCase name as it would be written here; nil: it is too long for one */
+static int l_snake_case(lua_State *L) {
+  char snake[LS_NAME_SIZE];
+  lua_pushstring(L, ls_options_snake_case(luaL_checkstring(L, 1), snake) ? snake : NULL);
+  return 1;
+}
+
 int luaopen_luaserve_core_options(lua_State *L) {
-  static const luaL_Reg functions[] = {{"check", l_check}, {"nearest", l_nearest}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"check", l_check}, {"nearest", l_nearest}, {"snake_case", l_snake_case}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -2,7 +2,7 @@
 --- Classes whose methods tell who called them with a dot, and which names they do not have.
 -- @module luaserve.core.methods
 
-local nearest = require "luaserve.core.options".nearest
+local options = require "luaserve.core.options"
 
 local methods = {}
 
@@ -12,7 +12,7 @@ local function guess(class, name)
   for method in pairs(class) do
     if method:byte() ~= 95 then names[#names + 1] = method end
   end
-  local near = nearest(name:gsub("(%l)(%u)", "%1_%2"):lower(), names)
+  local near = options.nearest(options.snake_case(name) or name, names)
   return near and (" (did you mean '%s'?)"):format(near) or ""
 end
 
