@@ -392,6 +392,21 @@ describe("luaserve.worker", function()
       assert.equal(4, result.status)
     end)
 
+    it("of a worker closes the connection whose request has ended it", function()
+      local sent = shared.dict("worker spec sent")
+      local w = start [[
+        local function exit() require "luaserve.process".exit() end
+        local server = require "luaserve.http".create_server(function() require "luaserve.task".background(exit) end)
+        assert(server:listen { host = "127.0.0.1" })
+        worker.parent:send(server:address())
+        local sent = require "luaserve.shared".dict("worker spec sent")
+        while not sent:get("all") do end]]
+      local connection = client.connect(w:receive())
+      connection:write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      sent:set("all", true)
+      assert.equal("", connection:read_all())
+    end)
+
     it("of a worker is its own", function()
       for _, code in ipairs {
         "require 'luaserve.process'.exit()", "os.exit()", "os.exit(true, true)",

@@ -217,8 +217,3 @@ bool ls_loop_may_inline(struct ls_loop *loop) {
     loop->inline_since = now;
   return now - loop->inline_since < INLINE_NS;
 }
-
-void ls_loop_lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  (void)suggested;
-  *buf = uv_buf_init(ls_loop_of(handle)->read_buffer, LS_LOOP_READ_BUFFER);
-}

@@ -114,9 +114,6 @@ void ls_loop_drain(struct ls_loop *loop);
 /* Whether completing without a yield is still fair: less than about a millisecond of it since the last turn. */
 bool ls_loop_may_inline(struct ls_loop *loop);
 
-/* An alloc callback that lends LS_LOOP_READ_BUFFER bytes of loop->read_buffer. The handle's loop must be an ls_loop's. */
-void ls_loop_lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
-
 /* Whether handle is one that every loop has from its beginning to its end. */
 bool ls_loop_is_own(const struct ls_loop *loop, const uv_handle_t *handle);
 

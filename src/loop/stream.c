@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* stream: a thin layer over uv_tcp_t and uv_pipe_t that keeps their states out of sight: when libuv has stopped reading
- * by itself, which calls a closing handle refuses, and that writes of a closed handle still end, unheard. */
+/* stream: a layer over uv_tcp_t and uv_pipe_t that keeps their states out of sight: whether libuv has the descriptor yet,
+ * which calls a closing handle refuses, and that writes of a closed handle still end, unheard. */
 #include "loop/stream.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include "loop/loop.h"
 
 #define KEEPALIVE_PROBES 5
+#define READS_MAX 32 /* full ones of one stream in a turn */
 
 /* A queued write and the memory that it sends: what would block is the slow path, and may allocate. */
 struct queued_write {
@@ -35,62 +37,97 @@ static bool is_tcp(const struct ls_stream *stream) {
   return stream->uv.handle.type == UV_TCP;
 }
 
-static int descriptor_of(const struct ls_stream *stream) {
-  uv_os_fd_t fd = -1;
-  return uv_fileno(&stream->uv.handle, &fd) == 0 ? fd : -1;
-}
-
-static int open_handle(struct ls_loop *loop, struct ls_stream *stream, int fd, int family) {
-  if (family == AF_UNIX) {
-    int rc = uv_pipe_init(&loop->uv, &stream->uv.pipe, 0);
-    return rc != 0 ? rc : uv_pipe_open(&stream->uv.pipe, fd);
-  }
+static int init_handle(struct ls_loop *loop, struct ls_stream *stream, int family) {
+  if (family == AF_UNIX)
+    return uv_pipe_init(&loop->uv, &stream->uv.pipe, 0);
   int rc = uv_tcp_init(&loop->uv, &stream->uv.tcp);
-  if (rc == 0 && family != AF_INET && family != AF_INET6)
-    rc = -EAFNOSUPPORT;
-  if (rc == 0)
-    rc = uv_tcp_open(&stream->uv.tcp, fd);
-  return rc;
+  return rc == 0 && family != AF_INET && family != AF_INET6 ? -EAFNOSUPPORT : rc;
 }
 
 int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int family,
                    const struct ls_stream_events *events) {
   stream->events = events;
-  stream->writing = 0;
-  stream->reading = false;
+  stream->fd = fd;
   stream->expected = 0;
-  stream->closing = false;
-  stream->shut = false;
-  int rc = open_handle(loop, stream, fd, family);
-  if (rc != 0) {
-    close(fd); /* libuv has not taken it: it does so as the last step of opening */
+  stream->writing = 0;
+  stream->watched = stream->is_pipe = stream->reading = stream->closing = stream->shut = false;
+  int rc = init_handle(loop, stream, family);
+  if (rc != 0)
     ls_stream_close(stream);
-  }
   return rc;
+}
+
+/* Hands the descriptor to libuv, once. */
+static int watch(struct ls_stream *stream) {
+  if (stream->watched)
+    return 0;
+  int rc = is_tcp(stream) ? uv_tcp_open(&stream->uv.tcp, stream->fd) : uv_pipe_open(&stream->uv.pipe, stream->fd);
+  if (rc != 0)
+    return rc;
+  stream->watched = true;
+  return 0;
 }
 
 /* Reading. */
 
-static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buf) {
-  struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.stream);
-  struct ls_loop *loop = ls_loop_of((uv_handle_t *)handle);
-  if (len == 0)
-    return; /* libuv's EAGAIN: nothing has happened */
-  if (len > 0) {
-    stream->events->on_read(stream, buf->base, (size_t)len);
-  } else {
-    ls_stream_read_stop(stream);
-    stream->events->on_end(stream, len == UV_EOF ? 0 : (int)len);
+/* One recv(2) of a socket, one read(2) of a pipe. -errno where it fails. */
+static ssize_t receive(struct ls_stream *stream, char *bytes, size_t size) {
+  for (;;) {
+    ssize_t len = stream->is_pipe ? read(stream->fd, bytes, size) : recv(stream->fd, bytes, size, 0);
+    if (len >= 0)
+      return len;
+    if (errno == ENOTSOCK)
+      stream->is_pipe = true;
+    else if (errno != EINTR)
+      return -errno;
   }
-  ls_loop_drain(loop);
 }
 
 /* Pages of the shared buffer that nobody ever uses are never there. */
-static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-  struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.handle);
-  ls_loop_lend_buffer(handle, suggested, buf);
-  if (stream->expected > buf->len)
-    buf->len = stream->expected < LS_LOOP_READ_MUCH ? (size_t)stream->expected : LS_LOOP_READ_MUCH;
+static size_t read_size(const struct ls_stream *stream) {
+  if (stream->expected <= LS_LOOP_READ_BUFFER)
+    return LS_LOOP_READ_BUFFER;
+  return stream->expected < LS_LOOP_READ_MUCH ? (size_t)stream->expected : LS_LOOP_READ_MUCH;
+}
+
+/* Tells what one read says, and drains. false: there is nothing more for now. */
+static bool read_once(struct ls_stream *stream) {
+  struct ls_loop *loop = ls_loop_of(&stream->uv.handle);
+  size_t size = read_size(stream);
+  ssize_t len = receive(stream, loop->read_buffer, size);
+  if (len == -EAGAIN)
+    return false;
+  if (len > 0) {
+    stream->events->on_read(stream, loop->read_buffer, (size_t)len);
+  } else {
+    ls_stream_read_stop(stream);
+    stream->events->on_end(stream, (int)len);
+  }
+  ls_loop_drain(loop);
+  return len == (ssize_t)size;
+}
+
+void ls_stream_read_now(struct ls_stream *stream) {
+  if (!stream->closing)
+    read_once(stream);
+}
+
+/* uv.h: a callback that lends nothing makes read_cb be called with UV_ENOBUFS, and nothing be read. */
+static void lend_nothing(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+  (void)handle;
+  (void)suggested;
+  *buf = uv_buf_init(NULL, 0);
+}
+
+/* libuv looks at the socket again in the next turn, so whoever sends without end is left after some reads. */
+static void on_readable(uv_stream_t *handle, ssize_t status, const uv_buf_t *buf) {
+  struct ls_stream *stream = ls_container_of(handle, struct ls_stream, uv.stream);
+  (void)status;
+  (void)buf;
+  for (int i = 0; i < READS_MAX && stream->reading; i++) {
+    if (!read_once(stream))
+      break;
+  }
 }
 
 int ls_stream_read_start(struct ls_stream *stream) {
@@ -98,7 +135,9 @@ int ls_stream_read_start(struct ls_stream *stream) {
     return LS_ECLOSED;
   if (stream->reading)
     return 0;
-  int rc = uv_read_start(&stream->uv.stream, lend_buffer, on_read);
+  int rc = watch(stream);
+  if (rc == 0)
+    rc = uv_read_start(&stream->uv.stream, lend_nothing, on_readable);
   stream->reading = rc == 0;
   return rc;
 }
@@ -112,19 +151,45 @@ void ls_stream_read_stop(struct ls_stream *stream) {
 
 /* Writing. */
 
+static ssize_t send_parts(struct ls_stream *stream, struct iovec *parts, unsigned count) {
+  if (stream->is_pipe)
+    return writev(stream->fd, parts, (int)count);
+  if (count == 1)
+    return send(stream->fd, parts->iov_base, parts->iov_len, MSG_NOSIGNAL);
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+  return sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+}
+
+/* 0 where it would block: the kernel has no room for it, or no memory. The end of a pipe that is for reading is a bad
+ * descriptor to write(2); to who holds it it is one that nobody reads. */
+static ssize_t send_now(struct ls_stream *stream, struct iovec *parts, unsigned count) {
+  for (;;) {
+    ssize_t sent = send_parts(stream, parts, count);
+    if (sent >= 0)
+      return sent;
+    if (errno == ENOTSOCK)
+      stream->is_pipe = true;
+    else if (errno == EAGAIN || errno == ENOBUFS)
+      return 0;
+    else if (errno != EINTR)
+      return errno == EBADF ? -EPIPE : -errno;
+  }
+}
+
 ssize_t ls_stream_try_write(struct ls_stream *stream, const struct ls_slice *parts, unsigned count) {
-  uv_buf_t bufs[LS_STREAM_PARTS];
+  struct iovec vectors[LS_STREAM_PARTS];
   unsigned used = count < LS_STREAM_PARTS ? count : LS_STREAM_PARTS;
   if (stream->closing)
     return LS_ECLOSED;
+  if (stream->shut)
+    return -EPIPE;
   if (stream->writing > 0 || used == 0)
     return 0;
   for (unsigned i = 0; i < used; i++) {
-    bufs[i].base = (char *)parts[i].ptr; /* only read from: uv_buf_t has no const twin */
-    bufs[i].len = parts[i].len;
+    vectors[i].iov_base = (char *)parts[i].ptr; /* only read from: an iovec has no const twin */
+    vectors[i].iov_len = parts[i].len;
   }
-  int rc = uv_try_write(&stream->uv.stream, bufs, used);
-  return rc == UV_EAGAIN ? 0 : rc;
+  return send_now(stream, vectors, used);
 }
 
 static void give_back(struct ls_buf *bytes, struct ls_buf_pool *pool) {
@@ -132,6 +197,13 @@ static void give_back(struct ls_buf *bytes, struct ls_buf_pool *pool) {
     ls_buf_pool_give(pool, bytes);
   else
     ls_buf_dispose(bytes);
+}
+
+/* A peer that has gone needs no FIN. The write end of a pipe cannot be shut down, and has nothing to read: closing it says
+ * the same. */
+static void send_end(struct ls_stream *stream) {
+  if (shutdown(stream->fd, SHUT_WR) != 0 && errno == ENOTSOCK)
+    ls_stream_close(stream);
 }
 
 /* Also comes from within the close phase, with UV_ECANCELED, for what was queued when the stream closed. */
@@ -145,12 +217,19 @@ static void on_write(uv_write_t *request, int status) {
   if (stream->closing)
     return;
   stream->events->on_written(stream, status);
+  if (stream->shut && stream->writing == 0 && !stream->closing)
+    send_end(stream);
   ls_loop_drain(loop);
 }
 
 static int queue_write(struct ls_stream *stream, struct ls_buf *bytes, struct ls_buf_pool *pool) {
   if (stream->closing)
     return LS_ECLOSED;
+  if (stream->shut)
+    return -EPIPE;
+  int rc = watch(stream);
+  if (rc != 0)
+    return rc;
   struct queued_write *write = malloc(sizeof *write);
   if (write == NULL)
     return -ENOMEM;
@@ -158,7 +237,7 @@ static int queue_write(struct ls_stream *stream, struct ls_buf *bytes, struct ls
   write->stream = stream;
   write->bytes = *bytes;
   write->pool = pool;
-  int rc = uv_write(&write->request, &stream->uv.stream, &buf, 1, on_write);
+  rc = uv_write(&write->request, &stream->uv.stream, &buf, 1, on_write);
   if (rc != 0) {
     free(write);
     return rc;
@@ -175,20 +254,15 @@ int ls_stream_write(struct ls_stream *stream, struct ls_buf *bytes, struct ls_bu
   return rc;
 }
 
-/* The write end of a pipe cannot be shut down, and has nothing to read: closing it says the same. */
-static void on_shutdown(uv_shutdown_t *request, int status) {
-  if (status == UV_ENOTSOCK)
-    ls_stream_close(ls_container_of(request, struct ls_stream, shutdown));
-}
-
 int ls_stream_shutdown(struct ls_stream *stream) {
   if (stream->closing)
     return LS_ECLOSED;
   if (stream->shut)
     return 0;
-  int rc = uv_shutdown(&stream->shutdown, &stream->uv.stream, on_shutdown);
-  stream->shut = rc == 0;
-  return rc;
+  stream->shut = true;
+  if (stream->writing == 0)
+    send_end(stream);
+  return 0;
 }
 
 /* Closing. */
@@ -198,6 +272,9 @@ void ls_stream_close(struct ls_stream *stream) {
     return;
   stream->closing = true;
   stream->reading = false;
+  if (!stream->watched)
+    close(stream->fd);
+  stream->fd = -1;
   uv_close(&stream->uv.handle, on_closed);
 }
 
@@ -205,17 +282,17 @@ void ls_stream_close(struct ls_stream *stream) {
 void ls_stream_reset(struct ls_stream *stream) {
   struct linger now = {.l_onoff = 1, .l_linger = 0};
   if (!stream->closing && is_tcp(stream))
-    setsockopt(descriptor_of(stream), SOL_SOCKET, SO_LINGER, &now, sizeof now); /* if it fails, a plain close is left */
+    setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* if it fails, a plain close is left */
   ls_stream_close(stream);
 }
 
 int ls_stream_duplicate(const struct ls_stream *stream) {
-  int fd = stream->closing ? LS_ECLOSED : fcntl(descriptor_of(stream), F_DUPFD_CLOEXEC, 0);
+  int fd = stream->closing ? LS_ECLOSED : fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
   return fd == -1 ? -errno : fd;
 }
 
 bool ls_stream_is_gone(struct ls_stream *stream) {
-  struct pollfd probe = {.fd = descriptor_of(stream)}; /* POLLERR and POLLHUP come unasked, a FIN alone does not */
+  struct pollfd probe = {.fd = stream->fd}; /* POLLERR and POLLHUP come unasked, a FIN alone does not */
   if (stream->closing || probe.fd < 0)
     return true;
   while (poll(&probe, 1, 0) < 0) {
@@ -234,7 +311,7 @@ typedef int name_call(int fd, struct sockaddr *address, socklen_t *len);
 static int name_text(const struct ls_stream *stream, name_call *name, char *text, size_t size, int *port) {
   struct sockaddr_storage address;
   socklen_t len = sizeof address;
-  if (name(descriptor_of(stream), (struct sockaddr *)&address, &len) != 0)
+  if (name(stream->fd, (struct sockaddr *)&address, &len) != 0)
     return -errno;
   return ls_address_text((struct sockaddr *)&address, text, size, port);
 }
@@ -247,14 +324,14 @@ int ls_stream_self(const struct ls_stream *stream, char *text, size_t size, int 
   return name_text(stream, getsockname, text, size, port);
 }
 
+static int set_option(int fd, int level, int option, int value) {
+  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
+}
+
 int ls_stream_set_nodelay(struct ls_stream *stream, bool on) {
   if (stream->closing)
     return LS_ECLOSED;
-  return is_tcp(stream) ? uv_tcp_nodelay(&stream->uv.tcp, on) : 0;
-}
-
-static int set_option(int fd, int level, int option, int value) {
-  return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
+  return is_tcp(stream) ? set_option(stream->fd, IPPROTO_TCP, TCP_NODELAY, on) : 0;
 }
 
 /* Not uv_tcp_keepalive, which leaves the system's 9 probes in intervals of 75 seconds. */
@@ -263,7 +340,7 @@ int ls_stream_set_keepalive(struct ls_stream *stream, unsigned idle_s) {
     return LS_ECLOSED;
   if (!is_tcp(stream))
     return 0;
-  int fd = descriptor_of(stream);
+  int fd = stream->fd;
   if (idle_s == 0)
     return set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
   unsigned interval = (idle_s + KEEPALIVE_PROBES - 1) / KEEPALIVE_PROBES;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* stream: a connected byte stream, TCP or unix socket (later TLS), behind one struct.
  * Events come from libuv callbacks; each is the last thing its callback does before the loop drains.
+ *
+ * libuv tells when there is something to read, and writes what had to be queued; what can be done at once goes past it, by
+ * recv(2) and send(2). It gets to know the descriptor when there is something to wait for: a connection that is answered
+ * and closed at once costs neither ioctl(2) nor epoll_ctl(2).
  * libuv writes with write(2) and writev(2): the process must ignore SIGPIPE. */
 #ifndef LS_LOOP_STREAM_H
 #define LS_LOOP_STREAM_H
@@ -39,9 +43,11 @@ struct ls_stream {
     uv_pipe_t pipe;
   } uv;
   const struct ls_stream_events *events;
-  uv_shutdown_t shutdown;
   uint64_t expected; /* the owner's to set: bytes that will come, so that larger reads save calls; 0: not known */
   size_t writing;    /* bytes handed to ls_stream_write; a write counts in full until it has ended */
+  int fd;            /* -1: closed */
+  bool watched;      /* libuv has the descriptor, and closes it. Else only ls_stream_close does */
+  bool is_pipe;      /* no socket: has neither recv nor send. Known from the first of them on */
   bool reading;
   bool closing;
   bool shut; /* ls_stream_shutdown was called */
@@ -54,6 +60,11 @@ int ls_stream_open(struct ls_loop *loop, struct ls_stream *stream, int fd, int f
 
 /* 0 or a negative code. Harmless when reading. After on_end it would tell the same end again. */
 int ls_stream_read_start(struct ls_stream *stream);
+
+/* Reads once what has come already, as if libuv had told of it, events and drain included; where nothing has, nothing
+ * happens. For the outermost callback that has opened the stream: who has just connected has often asked already, and
+ * may be answered before anything is watched. */
+void ls_stream_read_now(struct ls_stream *stream);
 void ls_stream_read_stop(struct ls_stream *stream);
 
 /* Writes what the kernel takes right now. Bytes written, 0 when it would block or a write is queued, or a negative

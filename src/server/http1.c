@@ -319,7 +319,7 @@ static void on_end(struct ls_stream *stream, int status) {
   struct ls_http1 *http1 = of_stream(stream);
   if (http1->closing)
     return;
-  /* libuv tells a reset right behind some bytes as an end */
+  /* a unix socket that has closed altogether ends as one that has closed its half */
   if (status < 0 || http1->lingering || ls_stream_is_gone(stream)) {
     ls_http1_drop(http1, false);
     return;
@@ -400,7 +400,8 @@ int ls_http1_open(struct ls_server *server, int fd, int family) {
     ls_stream_set_ref(&http1->stream, false);
   if (server->options.proxy_protocol != 0 && !ls_proxied_begin(http1))
     return 0;
-  if (follow_reading(http1))
+  ls_stream_read_now(&http1->stream);
+  if (!http1->closing && follow_reading(http1))
     follow_deadline(http1);
   return 0;
 }

@@ -24,10 +24,7 @@
 /* ---- waits ---- */
 
 static void update_ref(struct ls_net_socket *socket) {
-  if (ls_net_is_waiting(socket->reader) || ls_net_is_waiting(socket->writer))
-    uv_ref(&socket->stream.uv.handle);
-  else
-    uv_unref(&socket->stream.uv.handle);
+  ls_stream_set_ref(&socket->stream, ls_net_is_waiting(socket->reader) || ls_net_is_waiting(socket->writer));
 }
 
 void ls_net_wait_end(struct ls_net_wait *wait, int status) {
@@ -134,14 +131,12 @@ typedef int name_call(int fd, struct sockaddr *address, socklen_t *len);
 static int ask_address(struct ls_net_socket *socket, name_call *name, struct ls_net_address *address) {
   struct sockaddr_storage storage = {0};
   socklen_t len = sizeof storage;
-  uv_os_fd_t fd;
   address->port = 0;
   address->text[0] = '\0';
   address->is_path = socket->family == AF_UNIX;
-  int code = uv_fileno(&socket->stream.uv.handle, &fd);
-  if (code != 0)
+  if (socket->stream.closing)
     return LS_ECLOSED;
-  if (name(fd, (struct sockaddr *)&storage, &len) != 0)
+  if (name(socket->stream.fd, (struct sockaddr *)&storage, &len) != 0)
     return -errno;
   if (!address->is_path)
     return ls_address_text((struct sockaddr *)&storage, address->text, sizeof address->text, &address->port);
