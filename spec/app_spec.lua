@@ -125,11 +125,25 @@ describe("an app", function()
       end)
       local asker = test.client(app)
       asker:get("/tail"):expect(500)
-      assert.matches("the middleware %(spec/app_spec.lua:%d+%): next takes no argument: error%(", asker:log())
+      assert.matches("error: GET /tail: spec/app_spec.lua:%d+: next takes no argument: error%(", asker:log())
       asker:get("/plain"):expect(500)
       assert.matches("error: GET /plain: spec/app_spec.lua:%d+: next takes no argument: error%(", asker:log())
       assert.matches("next takes no argument", failure)
       assert.is_false(reached)
+    end)
+
+    it("of which there can be many, some of which wait", function()
+      local count = 0
+      for i = 1, 80 do
+        app:use(function(_, _, next)
+          if i % 40 == 0 then timer.sleep(0) end
+          next()
+          count = count + 1
+        end)
+      end
+      app:get("/", say "through")
+      assert.equal("through", request("/").body)
+      assert.equal(80, count)
     end)
 
     it("that sees an error pass, as any Lua code", function()

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/http/chain.h"
 #include "bind/http/fault.h"
 #include "bind/http/impl.h"
 #include "bind/modules.h"
@@ -314,15 +315,6 @@ static int l_fail(lua_State *L) {
   return 0;
 }
 
-/* ended(req, middleware): it has called no next. Where it has not answered either, the log is to say so. */
-static int l_ended(lua_State *L) {
-  struct ls_call *call = ls_http_find(L, 1, ls_http_request_type);
-  lua_settop(L, 2);
-  if (call != NULL && !ls_response_is_finished(call->request) && call->ended[0] == '\0')
-    ls_http_note_where(L, 2, call->ended, sizeof call->ended);
-  return 0;
-}
-
 /* reason(status) -> "Not Found", or "" for one without a name */
 static int l_reason(lua_State *L) {
   struct ls_slice reason = ls_status_reason((int)luaL_checkinteger(L, 1));
@@ -334,11 +326,11 @@ int luaopen_luaserve_core_routes(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"add", l_add}, {"all", l_all}, {"handler", l_handler}, {"is_under", l_is_under}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},
-                                       {"ended", l_ended},
                                        {"fail", l_fail},
                                        {"in_app", l_in_app},
                                        {"keep_traceback", l_keep_traceback},
                                        {"limit_body", l_limit_body},
+                                       {"link", ls_http_l_link},
                                        {"reason", l_reason},
                                        {"set_timeout", l_set_timeout},
                                        {"status_of", l_status_of},
