@@ -159,6 +159,11 @@ int ls_conn_keep(struct ls_conn *conn);
  * nothing new was parsed; and after ls_conn_sent. */
 bool ls_conn_settle(struct ls_conn *conn);
 
+/* Whether room in the output could bring anything further. */
+static inline bool ls_conn_is_under_way(const struct ls_conn *conn) {
+  return conn->count != 0 || conn->rest.len != 0;
+}
+
 /* Whether the owner should read from the socket. */
 bool ls_conn_wants_read(const struct ls_conn *conn);
 /* How much of a body is to come that somebody takes as it comes: the owner does well to read as much of it at a time as

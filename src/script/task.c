@@ -294,7 +294,8 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
     status = LUA_OK; /* how a continuation is told of success */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   status = ls_watchdog_task_ends(task, L, status);
-  status = ls_memory_task_ends(task, L, status);
+  if (status == LUA_ERRMEM)
+    status = ls_memory_task_ends(task, L, status);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
   if (task->trace != NULL)
