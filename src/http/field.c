@@ -231,3 +231,18 @@ bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {
       return false;
   return true;
 }
+
+static bool separates(char c) {
+  return c == ',' || c == ' ' || c == '\t';
+}
+
+bool ls_field_list_has(struct ls_slice list, struct ls_slice word) {
+  size_t end;
+  for (size_t at = 0; at < list.len; at = end + 1) {
+    for (end = at; end < list.len && !separates(list.ptr[end]);)
+      end++;
+    if (ls_field_name_equal(ls_slice(list.ptr + at, end - at), word))
+      return true;
+  }
+  return false;
+}

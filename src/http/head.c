@@ -48,6 +48,20 @@ void ls_head_give_up(struct ls_head *head) {
   head->size = head->url_len = head->count = 0;
 }
 
+struct ls_head_field *ls_head_add(struct ls_head *head) {
+  if (head->count == head->cap) {
+    uint32_t cap = head->cap == 0 ? 16 : head->cap * 2;
+    struct ls_head_field *fields = realloc(head->fields, cap * sizeof(*fields));
+    if (fields == NULL)
+      return NULL;
+    head->fields = fields;
+    head->cap = cap;
+  }
+  struct ls_head_field *field = &head->fields[head->count++];
+  *field = (struct ls_head_field){0};
+  return field;
+}
+
 struct ls_slice ls_head_method(const struct ls_head *head) {
   if (head->method >= sizeof(methods) / sizeof(methods[0]))
     return ls_slice("", 0);

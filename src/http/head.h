@@ -43,6 +43,9 @@ int ls_head_keep(struct ls_head *head);
 /* It is refused before it is whole, or because it is wrong: from now on it is empty, but for ls_head_line. */
 void ls_head_give_up(struct ls_head *head);
 
+/* A field behind the others, empty. NULL: out of memory. */
+struct ls_head_field *ls_head_add(struct ls_head *head);
+
 struct ls_slice ls_head_method(const struct ls_head *head); /* "GET" */
 struct ls_slice ls_head_url(const struct ls_head *head);    /* as sent */
 /* The first line as it came, without its end: the request line; of a head that was refused whatever has come of it. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* parser: llhttp finds the parts of a head; what is stricter than llhttp, or means something to the connection, is
- * checked once over the finished head. */
+/* parser: split.c or llhttp finds the parts of a head; what is stricter than llhttp, or means something to the connection,
+ * is checked once over the finished head. */
 #include "http/parser.h"
 
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/list.h"
 #include "http/octet.h"
+#include "http/split.h"
 #include "http/url.h"
 
 enum {
@@ -54,15 +54,10 @@ static int begin_field(struct ls_parser *parser, uint32_t name) {
   struct ls_head *head = parser->head;
   if (head->count >= parser->limits->max_headers)
     return fail(parser, 431, "too many header fields");
-  if (head->count == head->cap) {
-    uint32_t cap = head->cap == 0 ? 16 : head->cap * 2;
-    struct ls_head_field *fields = realloc(head->fields, cap * sizeof(*fields));
-    if (fields == NULL)
-      return fail(parser, -ENOMEM, NULL);
-    head->fields = fields;
-    head->cap = cap;
-  }
-  head->fields[head->count++] = (struct ls_head_field){.name = name};
+  struct ls_head_field *field = ls_head_add(head);
+  if (field == NULL)
+    return fail(parser, -ENOMEM, NULL);
+  field->name = name;
   parser->in_value = false;
   return 0;
 }
@@ -113,7 +108,6 @@ void ls_parser_init(struct ls_parser *parser, const struct ls_http_limits *limit
 }
 
 void ls_parser_reset(struct ls_parser *parser) {
-  llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
   parser->head = NULL;
   parser->bytes = NULL;
   parser->before = 0;
@@ -194,6 +188,7 @@ static uint32_t check_field(const struct ls_head *head, struct ls_head_field *fi
 
 struct semantics {
   uint32_t hosts, lengths, codings;
+  bool closes, stays;
 };
 
 static int check_length(struct ls_parser *parser, struct ls_head *head, struct ls_slice value) {
@@ -209,6 +204,11 @@ static int check_length(struct ls_parser *parser, struct ls_head *head, struct l
     return fail(parser, 400, "malformed Content-Length");
   head->content_length = length;
   return 0;
+}
+
+static void note_connection(struct ls_slice value, struct semantics *seen) {
+  seen->closes |= ls_field_list_has(value, ls_slice_of("close"));
+  seen->stays |= ls_field_list_has(value, ls_slice_of("keep-alive"));
 }
 
 static bool equals_word(struct ls_slice value, const char *lower) {
@@ -244,6 +244,9 @@ static int check_meaning(struct ls_parser *parser, struct ls_head *head, const s
     if (seen->hosts++ != 0 || !ls_url_is_host(value))
       return fail(parser, 400, seen->hosts > 1 ? "more than one Host" : "malformed Host");
     return 0;
+  case LS_FIELD_CONNECTION:
+    note_connection(value, seen);
+    return 0;
   case LS_FIELD_CONTENT_LENGTH:
     if (seen->lengths++ != 0)
       return fail(parser, 400, "more than one Content-Length");
@@ -278,17 +281,12 @@ static int check_fields(struct ls_parser *parser, struct ls_head *head) {
   if (seen.codings != 0 && seen.lengths != 0)
     return fail(parser, 400, "both Content-Length and Transfer-Encoding");
   head->has_body = seen.codings != 0 || head->content_length > 0;
+  head->keep_alive = !seen.closes && (head->minor != 0 || seen.stays);
   return 0;
 }
 
 static int complete(struct ls_parser *parser, struct ls_head *head) {
-  const llhttp_t *llhttp = &parser->llhttp;
-  bool closes = (llhttp->flags & F_CONNECTION_CLOSE) != 0;
-  head->method = llhttp->method;
-  head->major = llhttp->http_major;
-  head->minor = llhttp->http_minor;
   head->content_length = -1;
-  head->keep_alive = !closes && (head->minor != 0 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
   if (check_line(parser, head) == 0 && check_fields(parser, head) == 0)
     return LS_PARSER_DONE;
   return parser->failure;
@@ -354,7 +352,26 @@ static int find_base(struct ls_parser *parser, struct ls_head *head, size_t used
   return 0;
 }
 
+/* False: it is llhttp's to say what it is. */
+static bool is_plain(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
+  size_t size = ls_split_head(head, parser->limits, bytes, len);
+  head->base = bytes;
+  head->size = (uint32_t)size;
+  if (size != 0 && complete(parser, head) == LS_PARSER_DONE) {
+    *used = size;
+    return true;
+  }
+  ls_head_clear(head);
+  parser->failure = 0;
+  return false;
+}
+
 static int parse(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
+  if (parser->before == 0) {
+    if (is_plain(parser, head, bytes, len, used))
+      return LS_PARSER_DONE;
+    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+  }
   parser->head = head;
   parser->bytes = bytes;
   llhttp_errno_t err = llhttp_execute(&parser->llhttp, bytes, len);
@@ -365,6 +382,9 @@ static int parse(struct ls_parser *parser, struct ls_head *head, const char *byt
   if (err != HPE_PAUSED)
     return refused(parser, head, err, len);
   *used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - bytes);
+  head->method = parser->llhttp.method;
+  head->major = parser->llhttp.http_major;
+  head->minor = parser->llhttp.http_minor;
   if (find_base(parser, head, *used) != 0)
     return parser->failure;
   return complete(parser, head);

@@ -104,16 +104,8 @@ static bool says_close(const struct ls_headers *headers) {
     return false;
   struct ls_slice name = ls_field_name(LS_FIELD_CONNECTION);
   for (int i = ls_headers_find(headers, name, 0); i >= 0; i = ls_headers_find(headers, name, (uint32_t)i + 1)) {
-    struct ls_slice value = ls_headers_value(headers, (uint32_t)i);
-    while (value.len != 0) {
-      size_t end = 0;
-      while (end < value.len && value.ptr[end] != ',' && value.ptr[end] != ' ' && value.ptr[end] != '\t')
-        end++;
-      if (ls_field_name_equal(ls_slice(value.ptr, end), ls_slice("close", 5)))
-        return true;
-      end += end < value.len;
-      value = ls_slice(value.ptr + end, value.len - end);
-    }
+    if (ls_field_list_has(ls_headers_value(headers, (uint32_t)i), ls_slice_of("close")))
+      return true;
   }
   return false;
 }

@@ -77,7 +77,8 @@ static int l_next(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(NEXT_RES));
   lua_pushnil(L);
   lua_replace(L, lua_upvalueindex(NEXT_REQ));
-  if (lua_tocfunction(L, 1) == l_link) /* as calling it would, in half of the C frames, of which Lua nests 200 at most */
+  if (lua_tocfunction(L, 1) ==
+      l_link) /* as calling it would, in half of the C frames, of which Lua nests 200 at most */
     return call_link(L);
   lua_callk(L, 2, LUA_MULTRET, 0, k_next);
   return k_next(L, LUA_OK, 0);
