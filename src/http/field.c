@@ -199,13 +199,19 @@ static bool eight_visible(const char *bytes) {
   return (found & ones * 0x80) == 0;
 }
 
+/* At least eight; the last ones are looked at together, whichever of them have been before. */
+static bool all_visible(struct ls_slice value) {
+  for (size_t i = 0; i + 8 < value.len; i += 8)
+    if (!eight_visible(value.ptr + i))
+      return false;
+  return eight_visible(value.ptr + value.len - 8);
+}
+
 bool ls_field_value_is_valid(struct ls_slice value) {
-  for (size_t i = 0; i < value.len;) {
-    if (i + 8 <= value.len && eight_visible(value.ptr + i)) {
-      i += 8;
-      continue;
-    }
-    unsigned char c = (unsigned char)value.ptr[i++];
+  if (value.len >= 8 && all_visible(value))
+    return true;
+  for (size_t i = 0; i < value.len; i++) {
+    unsigned char c = (unsigned char)value.ptr[i];
     if ((c < 0x20 && c != '\t') || c == 0x7f)
       return false;
   }

@@ -3,7 +3,6 @@
  * is checked once over the finished head. */
 #include "http/parser.h"
 
-
 #include "base/error.h"
 #include "base/list.h"
 #include "http/octet.h"
@@ -156,15 +155,15 @@ static int check_line(struct ls_parser *parser, const struct ls_head *head) {
     return fail(parser, 501, "CONNECT is not supported");
   if (head->method == HTTP_TRACE && !parser->limits->allow_trace)
     return fail(parser, 501, "TRACE is not allowed");
-  return check_target(parser, head);
+  return 0;
 }
 
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-/* The field's line begins at pos. Trims the value, finds the id, returns the offset behind the line; 0: malformed. */
-static uint32_t check_field(const struct ls_head *head, struct ls_head_field *field, uint32_t pos) {
+/* The field's line begins at pos. Trims the value, returns the offset behind the line; 0: malformed. */
+static uint32_t check_field_line(const struct ls_head *head, struct ls_head_field *field, uint32_t pos) {
   const char *base = head->base;
   uint32_t colon = field->name + field->name_len;
   if (field->name != pos || base[colon] != ':')
@@ -179,11 +178,22 @@ static uint32_t check_field(const struct ls_head *head, struct ls_head_field *fi
     return 0;
   while (field->value_len != 0 && is_blank(base[field->value + field->value_len - 1]))
     field->value_len--;
-  struct ls_slice name = ls_slice(base + field->name, field->name_len);
-  field->id = (uint16_t)ls_field_lookup(name);
-  if (field->id == LS_FIELD_OTHER && !ls_field_name_is_valid(name))
-    return 0;
   return end + 2;
+}
+
+/* What llhttp has found: whether it is what stands there, and no more. */
+static int check_lines(struct ls_parser *parser, const struct ls_head *head) {
+  if (check_line(parser, head) != 0)
+    return -1;
+  uint32_t pos = head->url + head->url_len + VERSION_LEN;
+  for (uint32_t i = 0; i < head->count; i++) {
+    pos = check_field_line(head, &head->fields[i], pos);
+    if (pos == 0)
+      return fail(parser, 400, "malformed header field");
+  }
+  if (pos + 2 != head->size || memcmp(head->base + pos, "\r\n", 2) != 0)
+    return fail(parser, 400, "malformed end of the header fields");
+  return 0;
 }
 
 struct semantics {
@@ -264,18 +274,18 @@ static int check_meaning(struct ls_parser *parser, struct ls_head *head, const s
   }
 }
 
+/* Finds the ids, and what the fields say. */
 static int check_fields(struct ls_parser *parser, struct ls_head *head) {
   struct semantics seen = {0};
-  uint32_t pos = head->url + head->url_len + VERSION_LEN;
   for (uint32_t i = 0; i < head->count; i++) {
-    pos = check_field(head, &head->fields[i], pos);
-    if (pos == 0)
+    struct ls_slice name = ls_head_name(head, i);
+    enum ls_field_id id = ls_field_lookup(name);
+    if (id == LS_FIELD_OTHER && !ls_field_name_is_valid(name))
       return fail(parser, 400, "malformed header field");
+    head->fields[i].id = (uint16_t)id;
     if (check_meaning(parser, head, &head->fields[i], &seen) != 0)
       return -1;
   }
-  if (pos + 2 != head->size || memcmp(head->base + pos, "\r\n", 2) != 0)
-    return fail(parser, 400, "malformed end of the header fields");
   if (seen.hosts == 0 && head->minor == 1)
     return fail(parser, 400, "no Host");
   if (seen.codings != 0 && seen.lengths != 0)
@@ -287,7 +297,7 @@ static int check_fields(struct ls_parser *parser, struct ls_head *head) {
 
 static int complete(struct ls_parser *parser, struct ls_head *head) {
   head->content_length = -1;
-  if (check_line(parser, head) == 0 && check_fields(parser, head) == 0)
+  if (check_target(parser, head) == 0 && check_fields(parser, head) == 0)
     return LS_PARSER_DONE;
   return parser->failure;
 }
@@ -387,7 +397,7 @@ static int parse(struct ls_parser *parser, struct ls_head *head, const char *byt
   head->minor = parser->llhttp.http_minor;
   if (find_base(parser, head, *used) != 0)
     return parser->failure;
-  return complete(parser, head);
+  return check_lines(parser, head) == 0 ? complete(parser, head) : parser->failure;
 }
 
 /* Of a head that is refused only the beginning is of interest, to who logs it (ls_head_line). Without memory there is less

@@ -9,8 +9,8 @@
 #include "http/head.h"
 #include "http/limits.h"
 
-/* Fills in what head has of the request line, and its fields but for their ids; the target and the fields' names are still
- * to be checked. Returns the length of the head; 0: it is not split, and to be cleared. */
+/* Fills in what head has of the request line, and its fields but for their ids. Of these bytes only the target and the names
+ * of the fields are still to be checked. Returns the length of the head; 0: it is not split, and to be cleared. */
 size_t ls_split_head(struct ls_head *head, const struct ls_http_limits *limits, const char *bytes, size_t len);
 
 #endif
