@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* response: the answering half of a connection: which framing a response gets, and where its bytes go. */
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "http/conn.h"
@@ -26,9 +28,7 @@ static void clear_buf(struct ls_buf *buf) {
 }
 
 static void reset(struct ls_exchange *exchange) {
-  struct ls_head head = exchange->head;
-  struct ls_buf body = exchange->body, out = exchange->out;
-  *exchange = (struct ls_exchange){.head = head, .body = body, .out = out};
+  memset(&exchange->link, 0, sizeof *exchange - offsetof(struct ls_exchange, link));
 }
 
 void ls_exchange_clear(struct ls_exchange *exchange) {
