@@ -23,7 +23,8 @@ void ls_head_clear(struct ls_head *head) {
     head->cap = 0;
   }
   ls_buf_clear(&head->kept);
-  memset(&head->count, 0, sizeof *head - offsetof(struct ls_head, count));
+  size_t kept = offsetof(struct ls_head, count);
+  memset((char *)head + kept, 0, sizeof *head - kept);
 }
 
 void ls_head_dispose(struct ls_head *head) {

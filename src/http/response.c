@@ -28,7 +28,8 @@ static void clear_buf(struct ls_buf *buf) {
 }
 
 static void reset(struct ls_exchange *exchange) {
-  memset(&exchange->link, 0, sizeof *exchange - offsetof(struct ls_exchange, link));
+  size_t kept = offsetof(struct ls_exchange, link);
+  memset((char *)exchange + kept, 0, sizeof *exchange - kept);
 }
 
 void ls_exchange_clear(struct ls_exchange *exchange) {

@@ -77,7 +77,7 @@ static int send_body(lua_State *L, struct ls_call *call, struct ls_slice body) {
 
 /* ---- text ---- */
 
-static int send_text(lua_State *L, const char *name, const char *content_type) {
+static int send_text(lua_State *L, const char *name, struct ls_slice content_type) {
   struct ls_call *call = check(L);
   take_status(L, call, name);
   int type = lua_type(L, 2);
@@ -99,14 +99,14 @@ static int send_text(lua_State *L, const char *name, const char *content_type) {
  * begun or sent already.
  *   res:send(404, "no such page") */
 int ls_http_l_send(lua_State *L) {
-  return send_text(L, "send", "text/plain; charset=utf-8");
+  return send_text(L, "send", ls_slice_of("text/plain; charset=utf-8"));
 }
 
 /* res:html([status,] body) -> true; or nil, "closed", "ECLOSED"
  * As send, of the type text/html; charset=utf-8. The body is sent as it is: luaserve.template makes one that is safe.
  *   res:html(views:render("page.html", { title = "Home" })) */
 int ls_http_l_html(lua_State *L) {
-  return send_text(L, "html", "text/html; charset=utf-8");
+  return send_text(L, "html", ls_slice_of("text/html; charset=utf-8"));
 }
 
 /* ---- JSON ---- */
@@ -154,7 +154,7 @@ int ls_http_l_json_answer(lua_State *L) {
   check_unanswered(L, call);
   encode_json(L, call, "json");
   call = check(L); /* metamethods have run: the request may have ended */
-  ls_http_default_type(L, call, "application/json");
+  ls_http_default_type(L, call, ls_slice_of("application/json"));
   return send_body(L, call, to_slice(L));
 }
 
@@ -296,7 +296,7 @@ int ls_http_l_attachment(lua_State *L) {
   } else {
     struct ls_slice name = ls_http_check_slice(L, 2);
     ls_http_set_header(L, call, ls_slice_of(field), ls_slice_of(ls_http_push_disposition(L, name)));
-    ls_http_default_type(L, call, ls_media_of(name)->type);
+    ls_http_default_type(L, call, ls_slice_of(ls_media_of(name)->type));
   }
   lua_settop(L, 1);
   return 1;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <string.h>
 
 #include "bind/http/hints.h"
@@ -149,6 +150,7 @@ static void push_index(lua_State *L, const char *type, const struct ls_http_fiel
   *names = (struct names){.type = type, .fields = fields};
   lua_newtable(L);
   for (; fields->name != NULL; fields++) {
+    assert(fields - names->fields < FIELDS_MAX);
     lua_pushstring(L, fields->name);
     const void *name = lua_topointer(L, -1);
     names->slots[find_slot(names, name)] = (struct slot){name, fields};
