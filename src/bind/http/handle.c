@@ -76,8 +76,10 @@ int ls_http_l_check_self(lua_State *L) {
 
 struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
   const struct ls_call_handle *handle = find_handle(L, index, type);
-  if (handle == NULL)
+  if (handle == NULL) {
     raise_not_self(L, index, type);
+    return NULL;
+  }
   if (handle->generation != handle->call->generation)
     luaL_error(L, "the request has ended");
   return handle->call;
