@@ -10,8 +10,8 @@
 #define SLOTS (1 << SLOT_BITS)
 #define FIELDS_MAX (SLOTS / 2)
 
-/* The names of a type. Lua has one string of each short name, so names are told apart by their addresses, which is a third
- * of what a lookup in a table of Lua's takes. The strings stay because the upvalue LOADED has them. */
+/* The names of a type. Lua has one string of each short name, so names are told apart by their addresses: by way of a table
+ * of Lua's an access would take half as much again. The strings stay because the upvalue METHODS has them. */
 struct names {
   const char *type;
   const struct ls_http_field *fields;
@@ -21,9 +21,9 @@ struct names {
   } slots[SLOTS]; /* by the hash of the address; at least half of them are empty */
 };
 
-/* The upvalues of an __index: its struct names; and a table of all names, which has the methods written in Lua that were
- * looked up so far, and false for the rest. */
-enum { UP_NAMES = 1, UP_LOADED };
+/* The upvalues of an __index: its struct names; and a table of all names, which has the methods, of those that are written in
+ * Lua the ones that were looked up so far, and false for the rest. */
+enum { UP_NAMES = 1, UP_METHODS };
 
 const char ls_http_request_type[] = "luaserve.request";
 const char ls_http_response_type[] = "luaserve.response";
@@ -122,14 +122,14 @@ static size_t find_slot(const struct names *names, const void *name) {
 
 /* Pushes the method, which is loaded when it is looked up for the first time. */
 static int push_from_lua(lua_State *L, const struct ls_http_field *field) {
-  if (lua_getfield(L, lua_upvalueindex(UP_LOADED), field->name) == LUA_TFUNCTION)
+  if (lua_getfield(L, lua_upvalueindex(UP_METHODS), field->name) == LUA_TFUNCTION)
     return 1;
   lua_getglobal(L, "require");
   lua_pushstring(L, field->module);
   lua_call(L, 1, 1);
   lua_getfield(L, -1, field->name);
   lua_pushvalue(L, -1);
-  lua_setfield(L, lua_upvalueindex(UP_LOADED), field->name);
+  lua_setfield(L, lua_upvalueindex(UP_METHODS), field->name);
   return 1;
 }
 
@@ -156,10 +156,13 @@ static void push_index(lua_State *L, const char *type, const struct ls_http_fiel
     lua_pushstring(L, fields->name);
     const void *name = lua_topointer(L, -1);
     names->slots[find_slot(names, name)] = (struct slot){name, fields};
-    lua_pushboolean(L, false);
+    if (fields->method != NULL)
+      lua_pushcfunction(L, fields->method);
+    else
+      lua_pushboolean(L, false);
     lua_rawset(L, -3);
   }
-  lua_pushcclosure(L, l_index, UP_LOADED);
+  lua_pushcclosure(L, l_index, UP_METHODS);
 }
 
 /* ---- types ---- */
