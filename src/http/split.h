@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* split: the parts of a head that is there whole and has the shape that nearly all have: one of the common methods, a target
- * that begins with '/', HTTP/1.1 or 1.0, and lines that end in CR LF. It takes less than half of what llhttp does, for
- * what the parser checks in any case. Whatever looks different is llhttp's, and so is the word on what is wrong with it: nothing may
- * be split here that llhttp would refuse, or would split elsewhere. fuzz/head compares them. */
+ * that begins with '/', HTTP/1.1 or 1.0, and lines that end in CR LF. It takes less than half of what llhttp does, for what
+ * the parser checks in any case. Whatever looks different is llhttp's, and so is the word on what is wrong with it: nothing
+ * may be split here that llhttp would refuse, or would split elsewhere. fuzz/head compares them. */
 #ifndef LS_HTTP_SPLIT_H
 #define LS_HTTP_SPLIT_H
 
