@@ -37,12 +37,17 @@ static const struct ls_slice names[LS_FIELDS] = {
     [LS_FIELD_ORIGIN] = NAME("origin"),
     [LS_FIELD_RANGE] = NAME("range"),
     [LS_FIELD_REFERER] = NAME("referer"),
+    [LS_FIELD_SEC_FETCH_DEST] = NAME("sec-fetch-dest"),
+    [LS_FIELD_SEC_FETCH_MODE] = NAME("sec-fetch-mode"),
+    [LS_FIELD_SEC_FETCH_SITE] = NAME("sec-fetch-site"),
+    [LS_FIELD_SEC_FETCH_USER] = NAME("sec-fetch-user"),
     [LS_FIELD_SERVER] = NAME("server"),
     [LS_FIELD_SET_COOKIE] = NAME("set-cookie"),
     [LS_FIELD_TE] = NAME("te"),
     [LS_FIELD_TRAILER] = NAME("trailer"),
     [LS_FIELD_TRANSFER_ENCODING] = NAME("transfer-encoding"),
     [LS_FIELD_UPGRADE] = NAME("upgrade"),
+    [LS_FIELD_UPGRADE_INSECURE_REQUESTS] = NAME("upgrade-insecure-requests"),
     [LS_FIELD_USER_AGENT] = NAME("user-agent"),
     [LS_FIELD_VARY] = NAME("vary"),
     [LS_FIELD_X_FORWARDED_FOR] = NAME("x-forwarded-for"),
@@ -120,7 +125,14 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
       return LS_FIELD_LAST_MODIFIED;
     }
   case 14:
-    return LS_FIELD_CONTENT_LENGTH;
+    switch (name[10]) {
+      LETTER('D', 'd', LS_FIELD_SEC_FETCH_DEST)
+      LETTER('M', 'm', LS_FIELD_SEC_FETCH_MODE)
+      LETTER('S', 's', LS_FIELD_SEC_FETCH_SITE)
+      LETTER('U', 'u', LS_FIELD_SEC_FETCH_USER)
+    default:
+      return LS_FIELD_CONTENT_LENGTH;
+    }
   case 15:
     switch (name[7]) {
       LETTER('E', 'e', LS_FIELD_ACCEPT_ENCODING)
@@ -139,6 +151,8 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
     }
   case 19:
     return LS_FIELD_IF_UNMODIFIED_SINCE;
+  case 25:
+    return LS_FIELD_UPGRADE_INSECURE_REQUESTS;
   default:
     return LS_FIELD_OTHER;
   }
