@@ -125,11 +125,27 @@ describe("an app", function()
       end)
       local asker = test.client(app)
       asker:get("/tail"):expect(500)
-      assert.matches("the middleware %(spec/app_spec.lua:%d+%): next takes no argument: error%(", asker:log())
+      assert.matches("error: GET /tail: spec/app_spec.lua:%d+: next takes no argument: error%(", asker:log())
       asker:get("/plain"):expect(500)
       assert.matches("error: GET /plain: spec/app_spec.lua:%d+: next takes no argument: error%(", asker:log())
       assert.matches("next takes no argument", failure)
       assert.is_false(reached)
+    end)
+
+    it("of which there can be ninety, whether they wait or not", function()
+      local count, waits_for = 0, {}
+      for i = 1, 90 do
+        app:use("/a", function(_, _, next)
+          if waits_for[i] then timer.sleep(0) end
+          next()
+          count = count + 1
+        end)
+      end
+      app:get("/*rest", say "through")
+      assert.equal("through", request("/a/b").body)
+      waits_for[30], waits_for[60], waits_for[90] = true, true, true
+      assert.equal("through", request("/a/b").body)
+      assert.equal(180, count)
     end)
 
     it("that sees an error pass, as any Lua code", function()

@@ -78,11 +78,15 @@ enum ls_body_state {
 enum ls_response_state { LS_RESPONSE_NONE, LS_RESPONSE_STREAMING, LS_RESPONSE_FINISHED };
 
 struct ls_exchange {
+  /* With memory, that stays between requests: */
+  struct ls_head head;
+  struct ls_buf body; /* received and not taken yet: see ls_exchange_content */
+  struct ls_buf out;  /* response bytes waiting for the exchanges before this one */
+
+  /* From here on all is zero between them: */
   struct ls_list link;  /* in conn->exchanges */
   struct ls_conn *conn; /* NULL: not on a connection (any more) */
-  struct ls_head head;
 
-  struct ls_buf body;    /* received and not taken yet: see ls_exchange_content */
   struct ls_slice fresh; /* of the body, behind those bytes: still in the fed bytes, until ls_conn_keep */
   enum ls_body_state body_state;
   int body_error;
@@ -93,7 +97,6 @@ struct ls_exchange {
   bool continue_sent;      /* 100 Continue, or no need of it */
   uint16_t failure_status; /* where body_state is FAILED: the status that says why (400, 408, 413, 500) */
 
-  struct ls_buf out; /* response bytes waiting for the exchanges before this one */
   enum ls_response_state response_state;
   uint8_t response_framing;     /* response.c's */
   bool close_after;             /* this response is the connection's last */
@@ -158,6 +161,11 @@ int ls_conn_keep(struct ls_conn *conn);
  * the rest when pipeline and output have room (on_request may come). Call it in the flush step, until it returns false:
  * nothing new was parsed; and after ls_conn_sent. */
 bool ls_conn_settle(struct ls_conn *conn);
+
+/* Whether room in the output could bring anything further. */
+static inline bool ls_conn_is_under_way(const struct ls_conn *conn) {
+  return conn->count != 0 || conn->rest.len != 0;
+}
 
 /* Whether the owner should read from the socket. */
 bool ls_conn_wants_read(const struct ls_conn *conn);

@@ -37,12 +37,17 @@ static const struct ls_slice names[LS_FIELDS] = {
     [LS_FIELD_ORIGIN] = NAME("origin"),
     [LS_FIELD_RANGE] = NAME("range"),
     [LS_FIELD_REFERER] = NAME("referer"),
+    [LS_FIELD_SEC_FETCH_DEST] = NAME("sec-fetch-dest"),
+    [LS_FIELD_SEC_FETCH_MODE] = NAME("sec-fetch-mode"),
+    [LS_FIELD_SEC_FETCH_SITE] = NAME("sec-fetch-site"),
+    [LS_FIELD_SEC_FETCH_USER] = NAME("sec-fetch-user"),
     [LS_FIELD_SERVER] = NAME("server"),
     [LS_FIELD_SET_COOKIE] = NAME("set-cookie"),
     [LS_FIELD_TE] = NAME("te"),
     [LS_FIELD_TRAILER] = NAME("trailer"),
     [LS_FIELD_TRANSFER_ENCODING] = NAME("transfer-encoding"),
     [LS_FIELD_UPGRADE] = NAME("upgrade"),
+    [LS_FIELD_UPGRADE_INSECURE_REQUESTS] = NAME("upgrade-insecure-requests"),
     [LS_FIELD_USER_AGENT] = NAME("user-agent"),
     [LS_FIELD_VARY] = NAME("vary"),
     [LS_FIELD_X_FORWARDED_FOR] = NAME("x-forwarded-for"),
@@ -120,7 +125,14 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
       return LS_FIELD_LAST_MODIFIED;
     }
   case 14:
-    return LS_FIELD_CONTENT_LENGTH;
+    switch (name[10]) {
+      LETTER('D', 'd', LS_FIELD_SEC_FETCH_DEST)
+      LETTER('M', 'm', LS_FIELD_SEC_FETCH_MODE)
+      LETTER('S', 's', LS_FIELD_SEC_FETCH_SITE)
+      LETTER('U', 'u', LS_FIELD_SEC_FETCH_USER)
+    default:
+      return LS_FIELD_CONTENT_LENGTH;
+    }
   case 15:
     switch (name[7]) {
       LETTER('E', 'e', LS_FIELD_ACCEPT_ENCODING)
@@ -139,6 +151,8 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
     }
   case 19:
     return LS_FIELD_IF_UNMODIFIED_SINCE;
+  case 25:
+    return LS_FIELD_UPGRADE_INSECURE_REQUESTS;
   default:
     return LS_FIELD_OTHER;
   }
@@ -199,13 +213,19 @@ static bool eight_visible(const char *bytes) {
   return (found & ones * 0x80) == 0;
 }
 
+/* At least eight; the last ones are looked at together, whichever of them have been before. */
+static bool all_visible(struct ls_slice value) {
+  for (size_t i = 0; i + 8 < value.len; i += 8)
+    if (!eight_visible(value.ptr + i))
+      return false;
+  return eight_visible(value.ptr + value.len - 8);
+}
+
 bool ls_field_value_is_valid(struct ls_slice value) {
-  for (size_t i = 0; i < value.len;) {
-    if (i + 8 <= value.len && eight_visible(value.ptr + i)) {
-      i += 8;
-      continue;
-    }
-    unsigned char c = (unsigned char)value.ptr[i++];
+  if (value.len >= 8 && all_visible(value))
+    return true;
+  for (size_t i = 0; i < value.len; i++) {
+    unsigned char c = (unsigned char)value.ptr[i];
     if ((c < 0x20 && c != '\t') || c == 0x7f)
       return false;
   }
@@ -230,4 +250,19 @@ bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {
     if (lower_of(a.ptr[i]) != lower_of(b.ptr[i]))
       return false;
   return true;
+}
+
+static bool separates(char c) {
+  return c == ',' || c == ' ' || c == '\t';
+}
+
+bool ls_field_list_has(struct ls_slice list, struct ls_slice word) {
+  size_t end;
+  for (size_t at = 0; at < list.len; at = end + 1) {
+    for (end = at; end < list.len && !separates(list.ptr[end]);)
+      end++;
+    if (ls_field_name_equal(ls_slice(list.ptr + at, end - at), word))
+      return true;
+  }
+  return false;
 }

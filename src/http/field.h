@@ -35,12 +35,17 @@ enum ls_field_id {
   LS_FIELD_ORIGIN,
   LS_FIELD_RANGE,
   LS_FIELD_REFERER,
+  LS_FIELD_SEC_FETCH_DEST,
+  LS_FIELD_SEC_FETCH_MODE,
+  LS_FIELD_SEC_FETCH_SITE,
+  LS_FIELD_SEC_FETCH_USER,
   LS_FIELD_SERVER,
   LS_FIELD_SET_COOKIE,
   LS_FIELD_TE,
   LS_FIELD_TRAILER,
   LS_FIELD_TRANSFER_ENCODING,
   LS_FIELD_UPGRADE,
+  LS_FIELD_UPGRADE_INSECURE_REQUESTS,
   LS_FIELD_USER_AGENT,
   LS_FIELD_VARY,
   LS_FIELD_X_FORWARDED_FOR,
@@ -62,6 +67,8 @@ bool ls_field_value_is_valid(struct ls_slice value);
 /* Whether a field of this name may stand behind the content (RFC 9110 6.5.1): none that frames or routes the message, says
  * how to process it, or is meant to be known before it. */
 bool ls_field_may_trail(struct ls_slice name);
+/* Whether the list, of words with commas or blanks between them, has this one in any case. */
+bool ls_field_list_has(struct ls_slice list, struct ls_slice word);
 /* Equal but for ASCII case. */
 bool ls_field_name_equal(struct ls_slice a, struct ls_slice b);
 

@@ -3,7 +3,9 @@
 #include "http/head.h"
 
 #include <llhttp.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What a cleared head may keep. */
 enum { KEPT_BYTES = 16 * 1024, KEPT_FIELDS = 128 };
@@ -13,18 +15,16 @@ static const struct ls_slice methods[] = {HTTP_METHOD_MAP(METHOD)};
 #undef METHOD
 
 void ls_head_clear(struct ls_head *head) {
-  struct ls_head_field *fields = head->fields;
-  struct ls_buf kept = head->kept;
-  uint32_t cap = head->cap;
-  if (kept.cap > KEPT_BYTES)
-    ls_buf_dispose(&kept);
-  if (cap > KEPT_FIELDS) {
-    free(fields);
-    fields = NULL;
-    cap = 0;
+  if (head->kept.cap > KEPT_BYTES)
+    ls_buf_dispose(&head->kept);
+  if (head->cap > KEPT_FIELDS) {
+    free(head->fields);
+    head->fields = NULL;
+    head->cap = 0;
   }
-  ls_buf_clear(&kept);
-  *head = (struct ls_head){.kept = kept, .fields = fields, .cap = cap};
+  ls_buf_clear(&head->kept);
+  size_t kept = offsetof(struct ls_head, count);
+  memset((char *)head + kept, 0, sizeof *head - kept);
 }
 
 void ls_head_dispose(struct ls_head *head) {
@@ -46,6 +46,20 @@ int ls_head_keep(struct ls_head *head) {
 void ls_head_give_up(struct ls_head *head) {
   head->base = NULL;
   head->size = head->url_len = head->count = 0;
+}
+
+struct ls_head_field *ls_head_add(struct ls_head *head) {
+  if (head->count == head->cap) {
+    uint32_t cap = head->cap == 0 ? 16 : head->cap * 2;
+    struct ls_head_field *fields = realloc(head->fields, cap * sizeof(*fields));
+    if (fields == NULL)
+      return NULL;
+    head->fields = fields;
+    head->cap = cap;
+  }
+  struct ls_head_field *field = &head->fields[head->count++];
+  *field = (struct ls_head_field){0};
+  return field;
 }
 
 struct ls_slice ls_head_method(const struct ls_head *head) {

@@ -19,18 +19,21 @@ struct ls_head_field {
 };
 
 struct ls_head {
-  const char *base;   /* start of the head's bytes */
-  uint32_t size;      /* how many they are; 0: the head is not whole, or was refused */
-  struct ls_buf kept; /* own copy; base points into it once there is one */
-  uint8_t method;     /* llhttp's number */
+  /* Memory, that stays between requests: */
+  struct ls_buf kept;           /* own copy; base points into it once there is one */
+  struct ls_head_field *fields; /* count of them */
+  uint32_t cap;
+  /* From here on all is zero between them: */
+  uint32_t count;
+  const char *base; /* start of the head's bytes */
+  uint32_t size;    /* how many they are; 0: the head is not whole, or was refused */
+  uint8_t method;   /* llhttp's number */
   uint8_t major, minor;
   bool keep_alive;
   bool expect_continue;
   bool has_body;          /* a length over 0 or chunked */
   int64_t content_length; /* -1: none given (no body, or chunked) */
   uint32_t url, url_len;
-  struct ls_head_field *fields; /* memory kept between requests */
-  uint32_t count, cap;
 };
 
 /* Zeroed memory is an empty head. clear keeps modest memory for the next request, dispose frees all. */
@@ -42,6 +45,9 @@ int ls_head_keep(struct ls_head *head);
 
 /* It is refused before it is whole, or because it is wrong: from now on it is empty, but for ls_head_line. */
 void ls_head_give_up(struct ls_head *head);
+
+/* A field behind the others, empty. NULL: out of memory. */
+struct ls_head_field *ls_head_add(struct ls_head *head);
 
 struct ls_slice ls_head_method(const struct ls_head *head); /* "GET" */
 struct ls_slice ls_head_url(const struct ls_head *head);    /* as sent */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* parser: llhttp finds the parts of a head; what is stricter than llhttp, or means something to the connection, is
- * checked once over the finished head. */
+/* parser: split.c or llhttp finds the parts of a head; what is stricter than llhttp, or means something to the connection,
+ * is checked once over the finished head. */
 #include "http/parser.h"
-
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/list.h"
 #include "http/octet.h"
+#include "http/split.h"
 #include "http/url.h"
 
 enum {
@@ -54,15 +53,10 @@ static int begin_field(struct ls_parser *parser, uint32_t name) {
   struct ls_head *head = parser->head;
   if (head->count >= parser->limits->max_headers)
     return fail(parser, 431, "too many header fields");
-  if (head->count == head->cap) {
-    uint32_t cap = head->cap == 0 ? 16 : head->cap * 2;
-    struct ls_head_field *fields = realloc(head->fields, cap * sizeof(*fields));
-    if (fields == NULL)
-      return fail(parser, -ENOMEM, NULL);
-    head->fields = fields;
-    head->cap = cap;
-  }
-  head->fields[head->count++] = (struct ls_head_field){.name = name};
+  struct ls_head_field *field = ls_head_add(head);
+  if (field == NULL)
+    return fail(parser, -ENOMEM, NULL);
+  field->name = name;
   parser->in_value = false;
   return 0;
 }
@@ -113,7 +107,6 @@ void ls_parser_init(struct ls_parser *parser, const struct ls_http_limits *limit
 }
 
 void ls_parser_reset(struct ls_parser *parser) {
-  llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
   parser->head = NULL;
   parser->bytes = NULL;
   parser->before = 0;
@@ -162,15 +155,15 @@ static int check_line(struct ls_parser *parser, const struct ls_head *head) {
     return fail(parser, 501, "CONNECT is not supported");
   if (head->method == HTTP_TRACE && !parser->limits->allow_trace)
     return fail(parser, 501, "TRACE is not allowed");
-  return check_target(parser, head);
+  return 0;
 }
 
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-/* The field's line begins at pos. Trims the value, finds the id, returns the offset behind the line; 0: malformed. */
-static uint32_t check_field(const struct ls_head *head, struct ls_head_field *field, uint32_t pos) {
+/* The field's line begins at pos. Trims the value, returns the offset behind the line; 0: malformed. */
+static uint32_t check_field_line(const struct ls_head *head, struct ls_head_field *field, uint32_t pos) {
   const char *base = head->base;
   uint32_t colon = field->name + field->name_len;
   if (field->name != pos || base[colon] != ':')
@@ -185,15 +178,27 @@ static uint32_t check_field(const struct ls_head *head, struct ls_head_field *fi
     return 0;
   while (field->value_len != 0 && is_blank(base[field->value + field->value_len - 1]))
     field->value_len--;
-  struct ls_slice name = ls_slice(base + field->name, field->name_len);
-  field->id = (uint16_t)ls_field_lookup(name);
-  if (field->id == LS_FIELD_OTHER && !ls_field_name_is_valid(name))
-    return 0;
   return end + 2;
+}
+
+/* What llhttp has found: whether it is what stands there, and no more. */
+static int check_lines(struct ls_parser *parser, const struct ls_head *head) {
+  if (check_line(parser, head) != 0)
+    return -1;
+  uint32_t pos = head->url + head->url_len + VERSION_LEN;
+  for (uint32_t i = 0; i < head->count; i++) {
+    pos = check_field_line(head, &head->fields[i], pos);
+    if (pos == 0)
+      return fail(parser, 400, "malformed header field");
+  }
+  if (pos + 2 != head->size || memcmp(head->base + pos, "\r\n", 2) != 0)
+    return fail(parser, 400, "malformed end of the header fields");
+  return 0;
 }
 
 struct semantics {
   uint32_t hosts, lengths, codings;
+  bool closes, stays;
 };
 
 static int check_length(struct ls_parser *parser, struct ls_head *head, struct ls_slice value) {
@@ -209,6 +214,11 @@ static int check_length(struct ls_parser *parser, struct ls_head *head, struct l
     return fail(parser, 400, "malformed Content-Length");
   head->content_length = length;
   return 0;
+}
+
+static void note_connection(struct ls_slice value, struct semantics *seen) {
+  seen->closes |= ls_field_list_has(value, ls_slice_of("close"));
+  seen->stays |= ls_field_list_has(value, ls_slice_of("keep-alive"));
 }
 
 static bool equals_word(struct ls_slice value, const char *lower) {
@@ -244,6 +254,9 @@ static int check_meaning(struct ls_parser *parser, struct ls_head *head, const s
     if (seen->hosts++ != 0 || !ls_url_is_host(value))
       return fail(parser, 400, seen->hosts > 1 ? "more than one Host" : "malformed Host");
     return 0;
+  case LS_FIELD_CONNECTION:
+    note_connection(value, seen);
+    return 0;
   case LS_FIELD_CONTENT_LENGTH:
     if (seen->lengths++ != 0)
       return fail(parser, 400, "more than one Content-Length");
@@ -261,35 +274,30 @@ static int check_meaning(struct ls_parser *parser, struct ls_head *head, const s
   }
 }
 
+/* Finds the ids, and what the fields say. */
 static int check_fields(struct ls_parser *parser, struct ls_head *head) {
   struct semantics seen = {0};
-  uint32_t pos = head->url + head->url_len + VERSION_LEN;
   for (uint32_t i = 0; i < head->count; i++) {
-    pos = check_field(head, &head->fields[i], pos);
-    if (pos == 0)
+    struct ls_slice name = ls_head_name(head, i);
+    enum ls_field_id id = ls_field_lookup(name);
+    if (id == LS_FIELD_OTHER && !ls_field_name_is_valid(name))
       return fail(parser, 400, "malformed header field");
+    head->fields[i].id = (uint16_t)id;
     if (check_meaning(parser, head, &head->fields[i], &seen) != 0)
       return -1;
   }
-  if (pos + 2 != head->size || memcmp(head->base + pos, "\r\n", 2) != 0)
-    return fail(parser, 400, "malformed end of the header fields");
   if (seen.hosts == 0 && head->minor == 1)
     return fail(parser, 400, "no Host");
   if (seen.codings != 0 && seen.lengths != 0)
     return fail(parser, 400, "both Content-Length and Transfer-Encoding");
   head->has_body = seen.codings != 0 || head->content_length > 0;
+  head->keep_alive = !seen.closes && (head->minor != 0 || seen.stays);
   return 0;
 }
 
 static int complete(struct ls_parser *parser, struct ls_head *head) {
-  const llhttp_t *llhttp = &parser->llhttp;
-  bool closes = (llhttp->flags & F_CONNECTION_CLOSE) != 0;
-  head->method = llhttp->method;
-  head->major = llhttp->http_major;
-  head->minor = llhttp->http_minor;
   head->content_length = -1;
-  head->keep_alive = !closes && (head->minor != 0 || (llhttp->flags & F_CONNECTION_KEEP_ALIVE) != 0);
-  if (check_line(parser, head) == 0 && check_fields(parser, head) == 0)
+  if (check_target(parser, head) == 0 && check_fields(parser, head) == 0)
     return LS_PARSER_DONE;
   return parser->failure;
 }
@@ -354,7 +362,26 @@ static int find_base(struct ls_parser *parser, struct ls_head *head, size_t used
   return 0;
 }
 
+/* False: it is llhttp's to say what it is. */
+static bool is_plain(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
+  size_t size = ls_split_head(head, parser->limits, bytes, len);
+  head->base = bytes;
+  head->size = (uint32_t)size;
+  if (size != 0 && complete(parser, head) == LS_PARSER_DONE) {
+    *used = size;
+    return true;
+  }
+  ls_head_clear(head);
+  parser->failure = 0;
+  return false;
+}
+
 static int parse(struct ls_parser *parser, struct ls_head *head, const char *bytes, size_t len, size_t *used) {
+  if (parser->before == 0) {
+    if (is_plain(parser, head, bytes, len, used))
+      return LS_PARSER_DONE;
+    llhttp_init(&parser->llhttp, HTTP_REQUEST, &settings);
+  }
   parser->head = head;
   parser->bytes = bytes;
   llhttp_errno_t err = llhttp_execute(&parser->llhttp, bytes, len);
@@ -365,9 +392,12 @@ static int parse(struct ls_parser *parser, struct ls_head *head, const char *byt
   if (err != HPE_PAUSED)
     return refused(parser, head, err, len);
   *used = (size_t)(llhttp_get_error_pos(&parser->llhttp) - bytes);
+  head->method = parser->llhttp.method;
+  head->major = parser->llhttp.http_major;
+  head->minor = parser->llhttp.http_minor;
   if (find_base(parser, head, *used) != 0)
     return parser->failure;
-  return complete(parser, head);
+  return check_lines(parser, head) == 0 ? complete(parser, head) : parser->failure;
 }
 
 /* Of a head that is refused only the beginning is of interest, to who logs it (ls_head_line). Without memory there is less

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* response: the answering half of a connection: which framing a response gets, and where its bytes go. */
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "http/conn.h"
@@ -26,9 +28,8 @@ static void clear_buf(struct ls_buf *buf) {
 }
 
 static void reset(struct ls_exchange *exchange) {
-  struct ls_head head = exchange->head;
-  struct ls_buf body = exchange->body, out = exchange->out;
-  *exchange = (struct ls_exchange){.head = head, .body = body, .out = out};
+  size_t kept = offsetof(struct ls_exchange, link);
+  memset((char *)exchange + kept, 0, sizeof *exchange - kept);
 }
 
 void ls_exchange_clear(struct ls_exchange *exchange) {
@@ -104,16 +105,8 @@ static bool says_close(const struct ls_headers *headers) {
     return false;
   struct ls_slice name = ls_field_name(LS_FIELD_CONNECTION);
   for (int i = ls_headers_find(headers, name, 0); i >= 0; i = ls_headers_find(headers, name, (uint32_t)i + 1)) {
-    struct ls_slice value = ls_headers_value(headers, (uint32_t)i);
-    while (value.len != 0) {
-      size_t end = 0;
-      while (end < value.len && value.ptr[end] != ',' && value.ptr[end] != ' ' && value.ptr[end] != '\t')
-        end++;
-      if (ls_field_name_equal(ls_slice(value.ptr, end), ls_slice("close", 5)))
-        return true;
-      end += end < value.len;
-      value = ls_slice(value.ptr + end, value.len - end);
-    }
+    if (ls_field_list_has(ls_headers_value(headers, (uint32_t)i), ls_slice_of("close")))
+      return true;
   }
   return false;
 }

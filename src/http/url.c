@@ -84,9 +84,11 @@ bool ls_url_is_host(struct ls_slice host) {
 bool ls_url_is_normal(struct ls_slice path) {
   if (find(path, '%') < path.len)
     return false;
-  for (size_t i = 0; i + 1 < path.len; i++)
-    if (path.ptr[i] == '/' && path.ptr[i + 1] == '.')
+  for (size_t dot = find(path, '.'); dot < path.len;) {
+    if (dot > 0 && path.ptr[dot - 1] == '/')
       return false;
+    dot += 1 + find(after(path, dot + 1), '.');
+  }
   return true;
 }
 

@@ -201,10 +201,12 @@ static int l_yield(lua_State *L) {
 static const char *status_of(lua_State *L, lua_State *co) {
   if (L == co)
     return "running";
+  if (ls_task_is_parked(co))
+    return "normal";
   lua_Debug frame;
   switch (lua_status(co)) {
   case LUA_YIELD:
-    return ls_task_is_parked(co) ? "normal" : "suspended";
+    return "suspended";
   case LUA_OK:
     if (lua_getstack(co, 0, &frame))
       return "normal";

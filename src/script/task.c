@@ -19,13 +19,16 @@
 static const char parked_mark = 'p';
 static const char cancellation_key = 'c';
 
+static int l_base(lua_State *L);
+
 static bool is_mark(lua_State *co, int index) {
   return lua_touserdata(co, index) == (const void *)&parked_mark;
 }
 
-/* In an await the mark is on top; in a base frame that waits for work it is at the bottom, below the work. */
 bool ls_task_is_parked(lua_State *co) {
-  return lua_status(co) == LUA_YIELD && lua_gettop(co) > 0 && (is_mark(co, -1) || is_mark(co, 1));
+  if (lua_status(co) == LUA_YIELD)
+    return lua_gettop(co) > 0 && is_mark(co, -1);
+  return lua_status(co) == LUA_OK && lua_tocfunction(co, 1) == l_base;
 }
 
 void ls_task_push_parked(lua_State *L) {
@@ -184,17 +187,6 @@ void ls_task_end_logged(struct ls_task *task, lua_State *L, int status) {
     ls_log_write(rt->loop->log, LS_LOG_ERROR, "error in a task: %s", text);
 }
 
-/* ---- the base frame ---- */
-
-static int k_run(lua_State *L, int status, lua_KContext context);
-static int k_ended(lua_State *L, int status, lua_KContext context);
-
-static int wait_for_work(lua_State *L, lua_KContext context) {
-  lua_settop(L, 0);
-  ls_task_push_parked(L);
-  return lua_yieldk(L, 1, context, k_run);
-}
-
 /* ---- for what tasks run ---- */
 
 struct ls_scope *ls_task_current_scope(struct ls_runtime *rt) {
@@ -234,6 +226,8 @@ void ls_task_defer(struct ls_task *task, lua_State *L, int count) {
   lua_rawseti(L, -2, luaL_len(L, -2) + 1);
   lua_pop(L, 1);
 }
+
+static int k_ended(lua_State *L, int status, lua_KContext context);
 
 /* Takes the newest entry of the table at index 1 out and calls it. */
 static int l_call_deferred(lua_State *L) {
@@ -290,6 +284,9 @@ static int run_deferred(lua_State *L, struct ls_task *task, int status) {
   return k_deferred(L, LUA_OK, (lua_KContext)task);
 }
 
+/* ---- the base frame ---- */
+
+/* The results of the work, or its error, are above the traceback handler. */
 static int k_ended(lua_State *L, int status, lua_KContext context) {
   struct ls_task *task = (struct ls_task *)context;
   ls_op_forget_pushed(task);
@@ -297,7 +294,8 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
     status = LUA_OK; /* how a continuation is told of success */
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   status = ls_watchdog_task_ends(task, L, status);
-  status = ls_memory_task_ends(task, L, status);
+  if (status == LUA_ERRMEM)
+    status = ls_memory_task_ends(task, L, status);
   if (task->deferred != LUA_NOREF)
     return run_deferred(L, task, status);
   if (task->trace != NULL)
@@ -308,43 +306,37 @@ static int k_ended(lua_State *L, int status, lua_KContext context) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, task);
   }
-  return wait_for_work(L, context);
+  return 0;
 }
 
-static int k_run(lua_State *L, int status, lua_KContext context) {
-  struct ls_task *task = (struct ls_task *)context;
-  (void)status;
+/* The traceback handler, the function of the work and its arguments are on its stack. */
+static int l_base(lua_State *L) {
+  struct ls_task *task = ls_runtime_of(L)->running;
   if (is_cancel_due(task)) {
     lua_settop(L, 0);
     push_cancellation(L);
-    return k_ended(L, LUA_ERRRUN, context);
+    return k_ended(L, LUA_ERRRUN, (lua_KContext)task);
   }
-  lua_pushcfunction(L, ls_task_keep_traceback);
-  lua_replace(L, 1); /* of the mark */
-  int result = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, context, k_ended);
-  return k_ended(L, result, context);
-}
-
-static int l_base(lua_State *L) {
-  struct ls_task *task = lua_touserdata(L, 1);
-  return wait_for_work(L, (lua_KContext)task);
+  int result = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)task, k_ended);
+  return k_ended(L, result, (lua_KContext)task);
 }
 
 /* ---- the pool ---- */
 
 static void resume(struct ls_ready *ready);
 
+/* What the work is put on top of. A coroutine has room for both, and for what follows. */
+static void push_base(lua_State *co) {
+  lua_pushcfunction(co, l_base);
+  lua_pushcfunction(co, ls_task_keep_traceback);
+}
+
 static int l_create_coroutine(lua_State *L) {
   struct ls_task *task = lua_touserdata(L, 1);
   task->co = lua_newthread(L);
-  lua_pushcfunction(task->co, l_base);
-  lua_pushlightuserdata(task->co, task);
+  push_base(task->co);
   task->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-  int results;
-  if (lua_resume(task->co, L, 1, &results) == LUA_YIELD)
-    return 0;
-  luaL_unref(L, LUA_REGISTRYINDEX, task->co_ref);
-  return luaL_error(L, "not enough memory");
+  return 0;
 }
 
 static struct ls_task *create(struct ls_runtime *rt) {
@@ -408,6 +400,7 @@ static void recycle(struct ls_task *task, bool fit) {
   ls_list_remove(&task->link);
   struct ls_member *member = &task->member;
   if (fit && rt->idle_count < IDLE_MAX) {
+    push_base(task->co);
     rt->idle_count++;
     ls_list_push_front(&rt->idle_tasks, &task->link);
     ls_scope_leave(member);
@@ -419,7 +412,7 @@ static void recycle(struct ls_task *task, bool fit) {
 
 void ls_task_drop(struct ls_task *task) {
   assert(!task->started);
-  lua_settop(task->co, 1);
+  lua_settop(task->co, 0);
   task->ended = true;
   recycle(task, true);
 }
@@ -433,8 +426,8 @@ static void step(struct ls_task *task, lua_State *from) {
   if (rt->exiting)
     return;
   int arguments = 0;
-  if (is_mark(task->co, -1))
-    lua_pop(task->co, 1);
+  if (task->started)
+    lua_pop(task->co, 1); /* the mark */
   else
     arguments = lua_gettop(task->co) - 1;
   task->started = true;
@@ -462,14 +455,14 @@ static void step(struct ls_task *task, lua_State *from) {
   if (!is_slice) /* the hook may be on what has run inside */
     ls_interrupt_check(outer, rt);
   rt->running = NULL;
-  if (status == LUA_YIELD && !task->ended)
+  if (status == LUA_YIELD)
     return;
-  if (status != LUA_YIELD) { /* out of memory in the base frame itself: the coroutine is lost */
+  if (status != LUA_OK) { /* out of memory in the base frame itself: the coroutine is lost */
     task->ended = true;
     ls_op_forget_pushed(task);
     task->on_end(task, NULL, LUA_ERRMEM);
   }
-  recycle(task, status == LUA_YIELD);
+  recycle(task, status == LUA_OK);
 }
 
 static void resume(struct ls_ready *ready) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* task: a coroutine that the runtime owns, and the only place that resumes one.
  *
- * A task's coroutine has a C base frame that loops for ever: it yields for work, calls it protected with a traceback
- * handler, reports the end, and yields again; so coroutines are pooled, <close> variables run on every way out and may
- * await, and a memory error in one task is an error of that task.
+ * At the base of a task's coroutine is a C function that calls the work protected, with a traceback handler, and reports
+ * the end; so <close> variables run on every way out and may await, a memory error in one task is an error of that task,
+ * and the coroutine, which has always returned, is pooled.
  *
- * Work comes in two forms, both through the coroutine's stack, on top of the one mark that lies there while it is idle:
+ * Work comes in two forms, both through the coroutine's stack, on top of the two functions that lie there while it is idle:
  *  - from Lua (protected): lua_xmove a function and its arguments to task->co, then ls_task_start;
  *  - from C outside any Lua call: ls_task_start_c with a lua_CFunction, which finds its argument as light userdata at
  *    index 1. Neither push allocates. */

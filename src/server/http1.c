@@ -149,15 +149,17 @@ void ls_http1_drain(struct ls_http1 *http1) {
 
 /* ---- the flush: everything that follows from what was read and said ---- */
 
-/* Requests whose handlers have not looked yet keep a copy of their heads; finished exchanges make room, and parsing of
- * what waited goes on. false: dropped. */
+/* Finished exchanges make room, and parsing of what waited goes on. Requests whose handlers have not looked yet keep a copy
+ * of their heads. false: dropped. */
 static bool settle(struct ls_http1 *http1) {
+  bool goes_on;
   do {
+    goes_on = ls_conn_settle(&http1->conn);
     if (ls_conn_keep(&http1->conn) != 0) {
       ls_http1_drop(http1, true);
       return false;
     }
-  } while (ls_conn_settle(&http1->conn));
+  } while (goes_on);
   ls_list_remove(&http1->flush.link); /* what was said meanwhile leaves with this flush */
   return true;
 }
@@ -191,6 +193,8 @@ static bool settle_and_send(struct ls_http1 *http1) {
       return true;
     if (!send_output(http1, output, turn < FLUSH_TURNS))
       return false;
+    if (!ls_conn_is_under_way(&http1->conn))
+      return true;
   }
 }
 

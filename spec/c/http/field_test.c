@@ -73,11 +73,21 @@ static void compares_names(void) {
   CHECK(!ls_field_name_equal(ls_slice_of("@"), ls_slice_of("`")));
 }
 
+static void finds_words_in_lists(void) {
+  struct ls_slice close = ls_slice_of("close");
+  CHECK(ls_field_list_has(ls_slice_of("Close"), close));
+  CHECK(ls_field_list_has(ls_slice_of("te ,\tclose"), close));
+  CHECK(ls_field_list_has(ls_slice_of(",close,"), close));
+  CHECK(!ls_field_list_has(ls_slice_of("closed, clos"), close));
+  CHECK(!ls_field_list_has(ls_slice(NULL, 0), close));
+}
+
 int main(void) {
   RUN(finds_every_common_name);
   RUN(leaves_other_names_alone);
   RUN(judges_names);
   RUN(judges_values);
   RUN(compares_names);
+  RUN(finds_words_in_lists);
   return 0;
 }

@@ -98,7 +98,64 @@ static void keeps_the_line_of_what_is_refused(void) {
   }
 }
 
+/* The result for a head that comes in pieces of n bytes. */
+static int parse_pieces(struct ls_head *head, const char *bytes, size_t n) {
+  struct ls_parser parser;
+  size_t len = strlen(bytes), used;
+  int result = LS_PARSER_MORE;
+  ls_parser_init(&parser, &limits);
+  for (size_t at = 0; at < len && result == LS_PARSER_MORE; at += n)
+    result = ls_parser_head(&parser, head, bytes + at, n < len - at ? n : len - at, &used);
+  return result;
+}
+
+/* One that comes whole is, as a rule, not llhttp's. */
+static void says_the_same_of_a_whole_head(void) {
+  static const struct {
+    const char *bytes;
+    bool keep_alive;
+    int result;
+  } cases[] = {
+      {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", true, LS_PARSER_DONE},
+      {"GET / HTTP/1.0\r\n\r\n", false, LS_PARSER_DONE},
+      {"GET / HTTP/1.0\r\nConnection: foo,Keep-Alive\r\n\r\n", true, LS_PARSER_DONE},
+      {"OPTIONS / HTTP/1.1\r\nHost: x\r\nConnection: TE, close\r\n\r\n", false, LS_PARSER_DONE},
+      {"DELETE /a HTTP/1.1\r\nHost: x\r\nConnection: closed\r\n\r\n", true, LS_PARSER_DONE},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n", true, LS_PARSER_DONE},
+      {"PROPFIND /a HTTP/1.1\r\nHost: x\r\n\r\n", true, LS_PARSER_DONE},
+      {"GET http://x/a HTTP/1.1\r\nHost: x\r\n\r\n", true, LS_PARSER_DONE},
+      {"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n", true, LS_PARSER_DONE},
+      {"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\t\r\n\r\n", false, 400},
+      {"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", false, 400},
+      {"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\nB: c\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\rB: c\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nA: b\x7f\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\nA b\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n", false, 400},
+      {"GET  /a HTTP/1.1\r\nHost: x\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1 \r\nHost: x\r\n\r\n", false, 400},
+      {"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.1\r\n\r\n", false, 400},
+      {"GET /a HTTP/1.2\r\nHost: x\r\n\r\n", false, 505},
+      {"GET /a HTTP/1.1\r\nHost: x\r\n1:\r\n2:\r\n3:\r\n4:\r\n5:\r\n6:\r\n7:\r\n8:\r\n\r\n", false, 431},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct ls_head whole = {0}, pieces = {0};
+    CHECK_INT(parse_pieces(&whole, cases[i].bytes, strlen(cases[i].bytes)), cases[i].result);
+    CHECK_INT(parse_pieces(&pieces, cases[i].bytes, 1), cases[i].result);
+    CHECK(whole.keep_alive == cases[i].keep_alive && pieces.keep_alive == cases[i].keep_alive);
+    CHECK_INT(whole.count, pieces.count);
+    CHECK_INT(whole.url_len, pieces.url_len);
+    CHECK_INT(whole.content_length, pieces.content_length);
+    ls_head_dispose(&whole);
+    ls_head_dispose(&pieces);
+  }
+}
+
 int main(void) {
+  RUN(says_the_same_of_a_whole_head);
   RUN(keeps_the_line_of_what_is_refused);
   RUN(reads_a_whole_head_in_place);
   RUN(reads_a_head_split_anywhere);

@@ -26,8 +26,10 @@ static bool is_status_last(lua_State *L) {
 /* (body) or (status, body): takes the status and leaves the body at index 2. */
 static void take_status(lua_State *L, struct ls_call *call, const char *name) {
   int count = lua_gettop(L) - 1;
-  if (count <= 1) {
-    lua_settop(L, 2);
+  if (count == 1)
+    return;
+  if (count == 0) {
+    lua_pushnil(L);
     return;
   }
   if (count == 2 && is_status_last(L))
@@ -50,8 +52,11 @@ static void check_unanswered(lua_State *L, struct ls_call *call) {
     luaL_error(L, "the response has been begun already: go on with res:write and res:finish");
 }
 
-static int answer_body(lua_State *L, struct ls_call *call) {
-  return ls_http_answer(L, call, lua_isnil(L, -1) ? ls_slice("", 0) : ls_http_check_slice(L, -1));
+/* Of a string, a number or nil, which is on top. */
+static struct ls_slice to_slice(lua_State *L) {
+  struct ls_slice body;
+  body.ptr = lua_tolstring(L, -1, &body.len);
+  return body.ptr != NULL ? body : ls_slice("", 0);
 }
 
 /* The functions of res:on_head have run, and may have answered. */
@@ -60,19 +65,19 @@ static int l_answer_body(lua_State *L) {
   if (call->gone)
     return ls_http_push_closed(L);
   check_unanswered(L, call);
-  return answer_body(L, call);
+  return ls_http_answer(L, call, to_slice(L));
 }
 
-/* The whole answer, whose body, a string or nil, is on top. */
-static int send_body(lua_State *L, struct ls_call *call) {
+/* The whole answer, whose body is on top. */
+static int send_body(lua_State *L, struct ls_call *call, struct ls_slice body) {
   if (ls_call_has_head_functions(call))
     return ls_http_before_head(L, lua_gettop(L), l_answer_body);
-  return answer_body(L, call);
+  return ls_http_answer(L, call, body);
 }
 
 /* ---- text ---- */
 
-static int send_text(lua_State *L, const char *name, const char *content_type) {
+static int send_text(lua_State *L, const char *name, struct ls_slice content_type) {
   struct ls_call *call = check(L);
   take_status(L, call, name);
   int type = lua_type(L, 2);
@@ -82,9 +87,10 @@ static int send_text(lua_State *L, const char *name, const char *content_type) {
   if (call->gone)
     return ls_http_push_closed(L);
   check_unanswered(L, call);
-  if (type != LUA_TNIL && ls_http_check_slice(L, 2).len > 0)
+  struct ls_slice body = to_slice(L);
+  if (body.len > 0)
     ls_http_default_type(L, call, content_type);
-  return send_body(L, call);
+  return send_body(L, call, body);
 }
 
 /* res:send([status,] body) -> true; or nil, "closed", "ECLOSED"
@@ -93,14 +99,14 @@ static int send_text(lua_State *L, const char *name, const char *content_type) {
  * begun or sent already.
  *   res:send(404, "no such page") */
 int ls_http_l_send(lua_State *L) {
-  return send_text(L, "send", "text/plain; charset=utf-8");
+  return send_text(L, "send", ls_slice_of("text/plain; charset=utf-8"));
 }
 
 /* res:html([status,] body) -> true; or nil, "closed", "ECLOSED"
  * As send, of the type text/html; charset=utf-8. The body is sent as it is: luaserve.template makes one that is safe.
  *   res:html(views:render("page.html", { title = "Home" })) */
 int ls_http_l_html(lua_State *L) {
-  return send_text(L, "html", "text/html; charset=utf-8");
+  return send_text(L, "html", ls_slice_of("text/html; charset=utf-8"));
 }
 
 /* ---- JSON ---- */
@@ -148,8 +154,8 @@ int ls_http_l_json_answer(lua_State *L) {
   check_unanswered(L, call);
   encode_json(L, call, "json");
   call = check(L); /* metamethods have run: the request may have ended */
-  ls_http_default_type(L, call, "application/json");
-  return send_body(L, call);
+  ls_http_default_type(L, call, ls_slice_of("application/json"));
+  return send_body(L, call, to_slice(L));
 }
 
 /* The fields at index 4, if there are any, with what the others say. */
@@ -194,7 +200,7 @@ int ls_http_l_problem(lua_State *L) {
   call = check(L);
   call->request->status = status;
   ls_http_set_header(L, call, ls_slice_of("content-type"), ls_slice_of("application/problem+json"));
-  return send_body(L, call);
+  return send_body(L, call, to_slice(L));
 }
 
 /* ---- elsewhere ---- */
@@ -222,7 +228,7 @@ static int redirect(lua_State *L, struct ls_call *call, int status, struct ls_sl
   ls_http_set_header(L, call, ls_slice_of("location"), url);
   call->request->status = status;
   lua_pushnil(L);
-  return send_body(L, call);
+  return send_body(L, call, to_slice(L));
 }
 
 /* res:redirect([status,] url) -> true; or nil, "closed", "ECLOSED"
@@ -290,7 +296,7 @@ int ls_http_l_attachment(lua_State *L) {
   } else {
     struct ls_slice name = ls_http_check_slice(L, 2);
     ls_http_set_header(L, call, ls_slice_of(field), ls_slice_of(ls_http_push_disposition(L, name)));
-    ls_http_default_type(L, call, ls_media_of(name)->type);
+    ls_http_default_type(L, call, ls_slice_of(ls_media_of(name)->type));
   }
   lua_settop(L, 1);
   return 1;

@@ -10,6 +10,11 @@
 /* ---- whole ---- */
 
 /* The string is kept, so that the next one who asks gets it too. */
+static void keep_body(lua_State *L, struct ls_call *call, struct ls_slice body) {
+  lua_pushlstring(L, body.len > 0 ? body.ptr : "", body.len);
+  call->body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 static int push_body(lua_State *L, struct ls_op *op) {
   struct ls_wait *wait = ls_container_of(op, struct ls_wait, op);
   struct ls_call *call = wait->call;
@@ -18,8 +23,7 @@ static int push_body(lua_State *L, struct ls_op *op) {
   if (wait->status != 0)
     return ls_push_failure(L, wait->status, "the body of the request");
   if (call->body_ref == LUA_NOREF) {
-    lua_pushlstring(L, call->body.len > 0 ? ls_buf_bytes(&call->body) : "", call->body.len);
-    call->body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    keep_body(L, call, ls_slice(ls_buf_bytes(&call->body), call->body.len));
     ls_buf_dispose(&call->body);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, call->body_ref);
@@ -33,10 +37,23 @@ static int push_body(lua_State *L, struct ls_op *op) {
 static const struct ls_op_type body_type = {
     .name = "req:body", .push = push_body, .cancel = ls_wait_cancel, .free = ls_wait_free};
 
+/* A body that has come with its head, as most do, becomes a string where it lies. */
+static void take_at_once(lua_State *L, struct ls_call *call, uint64_t limit) {
+  const struct ls_exchange *exchange = &call->request->exchange;
+  struct ls_slice body = ls_exchange_content(exchange);
+  bool is_whole = exchange->body_state == LS_BODY_DONE && body.len == ls_exchange_content_len(exchange);
+  bool is_first = call->body_ref == LUA_NOREF && call->body.len == 0;
+  if (!is_first || !is_whole || body.len == 0 || body.len > limit || call->request->decode != NULL)
+    return;
+  keep_body(L, call, body);
+  ls_content_take(call->request, body.len);
+}
+
 static int await_body(lua_State *L, struct ls_call *call, uint64_t limit, int callback_index) {
   if (call->body_use == LS_BODY_CHUNKS)
     return luaL_error(L, "the body is being read with req:chunks already");
   call->body_use = LS_BODY_WHOLE;
+  take_at_once(L, call, limit);
   struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_BODY, &body_type);
   wait->limit = limit;
   ls_call_want_body(call);

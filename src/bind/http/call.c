@@ -63,6 +63,25 @@ static void forget_route(struct ls_call *call) {
   call->route = NULL;
 }
 
+static void drop_ref(lua_State *L, int *ref) {
+  if (*ref != LUA_NOREF)
+    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+  *ref = LUA_NOREF;
+}
+
+static void drop_refs(struct ls_call *call) {
+  lua_State *L = call->module->rt->L;
+  drop_ref(L, &call->body_ref);
+  drop_ref(L, &call->close_ref);
+  drop_ref(L, &call->head_ref);
+  drop_ref(L, &call->end_ref);
+  drop_ref(L, &call->rejection_ref);
+  drop_ref(L, &call->failure_ref);
+  if (call->scope.locals != 0)
+    luaL_unref(L, LUA_REGISTRYINDEX, call->scope.locals);
+  call->scope.locals = 0;
+}
+
 /* Drops what the call holds; the memory is pooled once the last wait has been freed. */
 static void end(struct ls_call *call) {
   struct ls_runtime *rt = call->module->rt;
@@ -74,17 +93,9 @@ static void end(struct ls_call *call) {
   ls_timer_stop(rt->loop, &call->timer);
   ls_loop_unqueue(&call->abandoned);
   ls_buf_dispose(&call->body);
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->body_ref);
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->close_ref);
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->rejection_ref);
-  luaL_unref(rt->L, LUA_REGISTRYINDEX, call->failure_ref);
-  if (call->scope.locals != 0)
-    luaL_unref(rt->L, LUA_REGISTRYINDEX, call->scope.locals);
-  call->scope.locals = 0;
+  drop_refs(call);
   forget_route(call);
-  call->body_ref = call->close_ref = call->rejection_ref = call->failure_ref = LUA_NOREF;
   request->user = NULL;
-  ls_call_drop_hooks(call);
   ls_request_release(request);
   call->wait_count++; /* whichever wait ends in here is not the last */
   wake_all(call, LS_ECLOSED);

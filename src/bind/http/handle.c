@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <string.h>
 
 #include "bind/http/hints.h"
 #include "bind/http/impl.h"
 #include "script/options.h"
 
-#define FIELDS_MAX 64
+#define SLOT_BITS 7
+#define SLOTS (1 << SLOT_BITS)
+#define FIELDS_MAX (SLOTS / 2)
 
-/* A field access is one lookup in a table that the __index closure holds; a getter stands there as the address of its
- * field, and so does a method in Lua until it is loaded. */
+/* The names of a type. Lua has one string of each short name, so names are told apart by their addresses: by way of a table
+ * of Lua's an access would take half as much again. The strings stay because the upvalue METHODS has them. */
+struct names {
+  const char *type;
+  const struct ls_http_field *fields;
+  struct slot {
+    const void *name;
+    const struct ls_http_field *field;
+  } slots[SLOTS]; /* by the hash of the address; at least half of them are empty */
+};
+
+/* The upvalues of an __index: its struct names; and a table of all names, which has the methods, of those that are written in
+ * Lua the ones that were looked up so far, and false for the rest. */
+enum { UP_NAMES = 1, UP_METHODS };
 
 const char ls_http_request_type[] = "luaserve.request";
 const char ls_http_response_type[] = "luaserve.response";
@@ -25,9 +40,10 @@ static const char *short_name(const char *type) {
   return type == ls_http_request_type ? "req" : type == ls_http_response_type ? "res" : "req.headers";
 }
 
-static bool is_handle(lua_State *L, int index, const char *type) {
+/* NULL: the value is another. A light userdata has no length. */
+static const struct ls_call_handle *find_handle(lua_State *L, int index, const char *type) {
   const struct ls_call_handle *handle = lua_touserdata(L, index);
-  return lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof *handle && handle->type == type;
+  return handle != NULL && lua_rawlen(L, index) == sizeof *handle && handle->type == type ? handle : NULL;
 }
 
 /* level: as for error. */
@@ -55,75 +71,101 @@ static int raise_not_self(lua_State *L, int index, const char *type) {
 int ls_http_l_check_self(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   const char *type = strncmp(name, "res:", 4) == 0 ? ls_http_response_type : ls_http_request_type;
-  return is_handle(L, 1, type) ? 0 : raise_dotted(L, 2, type, name + 4);
+  return find_handle(L, 1, type) != NULL ? 0 : raise_dotted(L, 2, type, name + 4);
 }
 
 struct ls_call *ls_http_check(lua_State *L, int index, const char *type) {
-  if (!is_handle(L, index, type))
+  const struct ls_call_handle *handle = find_handle(L, index, type);
+  if (handle == NULL) {
     raise_not_self(L, index, type);
-  const struct ls_call_handle *handle = lua_touserdata(L, index);
+    return NULL;
+  }
   if (handle->generation != handle->call->generation)
     luaL_error(L, "the request has ended");
   return handle->call;
 }
 
 struct ls_call *ls_http_find(lua_State *L, int index, const char *type) {
-  const struct ls_call_handle *handle = is_handle(L, index, type) ? lua_touserdata(L, index) : NULL;
+  const struct ls_call_handle *handle = find_handle(L, index, type);
   return handle != NULL && handle->generation == handle->call->generation ? handle->call : NULL;
 }
 
+/* ---- fields ---- */
+
 /* A name that is not there: most often misspelt. */
-static int raise_unknown(lua_State *L) {
-  const char *names[FIELDS_MAX + 1];
-  int count = 0;
-  const char *type = lua_touserdata(L, lua_upvalueindex(2));
-  const char *owner = short_name(type);
+static int raise_unknown(lua_State *L, const struct names *names) {
+  const char *known[FIELDS_MAX + 1] = {NULL};
+  const char *owner = short_name(names->type);
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "%s has no field of type %s", owner, luaL_typename(L, 2));
   char snake[LS_NAME_SIZE];
   if (!ls_options_snake_case(lua_tostring(L, 2), snake))
     return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
-  const char *hint = ls_http_hint_for_name(type, snake);
+  const char *hint = ls_http_hint_for_name(names->type, snake);
   if (hint != NULL)
     return luaL_error(L, "%s has no field '%s': %s", owner, lua_tostring(L, 2), hint);
-  for (lua_pushnil(L); count < FIELDS_MAX && lua_next(L, lua_upvalueindex(1)) != 0; lua_pop(L, 1))
-    names[count++] = lua_tostring(L, -2);
-  names[count] = NULL;
-  const char *nearest = ls_options_nearest(snake, names);
+  for (int i = 0; names->fields[i].name != NULL; i++)
+    known[i] = names->fields[i].name;
+  const char *nearest = ls_options_nearest(snake, known);
   if (nearest != NULL)
     return luaL_error(L, "%s has no field '%s' (did you mean '%s'?)", owner, lua_tostring(L, 2), nearest);
   return luaL_error(L, "%s has no field '%s'", owner, lua_tostring(L, 2));
 }
 
-/* Pushes the method, and from now on the table of names has it. */
-static int load_method(lua_State *L, const struct ls_http_field *field) {
+/* Where the name at this address is, or belongs. */
+static size_t find_slot(const struct names *names, const void *name) {
+  size_t i = (size_t)((uint64_t)(uintptr_t)name * UINT64_C(0x9E3779B97F4A7C15) >> (64 - SLOT_BITS));
+  while (names->slots[i].name != name && names->slots[i].name != NULL)
+    i = (i + 1) % SLOTS;
+  return i;
+}
+
+/* Pushes the method, which is loaded when it is looked up for the first time. */
+static int push_from_lua(lua_State *L, const struct ls_http_field *field) {
+  if (lua_getfield(L, lua_upvalueindex(UP_METHODS), field->name) == LUA_TFUNCTION)
+    return 1;
   lua_getglobal(L, "require");
   lua_pushstring(L, field->module);
   lua_call(L, 1, 1);
   lua_getfield(L, -1, field->name);
   lua_pushvalue(L, -1);
-  lua_setfield(L, lua_upvalueindex(1), field->name);
+  lua_setfield(L, lua_upvalueindex(UP_METHODS), field->name);
   return 1;
 }
 
-/* Upvalues: the table of names, the type's name. */
 static int l_index(lua_State *L) {
-  lua_settop(L, 2);
-  lua_pushvalue(L, 2); /* the name stays for the error */
-  switch (lua_rawget(L, lua_upvalueindex(1))) {
-  case LUA_TLIGHTUSERDATA: {
-    const struct ls_http_field *field = lua_touserdata(L, -1);
-    if (field->module != NULL)
-      return load_method(L, field);
-    return field->get(L, ls_http_check(L, 1, lua_touserdata(L, lua_upvalueindex(2))));
-  }
-  case LUA_TNIL:
-    lua_settop(L, 2);
-    return raise_unknown(L);
-  default:
-    return 1;
-  }
+  const struct names *names = lua_touserdata(L, lua_upvalueindex(UP_NAMES));
+  const struct ls_http_field *field = names->slots[find_slot(names, lua_topointer(L, 2))].field;
+  if (field == NULL)
+    return raise_unknown(L, names);
+  if (field->get != NULL)
+    return field->get(L, ls_http_check(L, 1, names->type));
+  if (field->method == NULL)
+    return push_from_lua(L, field);
+  lua_pushcfunction(L, field->method);
+  return 1;
 }
+
+/* Pushes the __index of the type. */
+static void push_index(lua_State *L, const char *type, const struct ls_http_field *fields) {
+  struct names *names = lua_newuserdatauv(L, sizeof *names, 0);
+  *names = (struct names){.type = type, .fields = fields};
+  lua_newtable(L);
+  for (; fields->name != NULL; fields++) {
+    assert(fields - names->fields < FIELDS_MAX);
+    lua_pushstring(L, fields->name);
+    const void *name = lua_topointer(L, -1);
+    names->slots[find_slot(names, name)] = (struct slot){name, fields};
+    if (fields->method != NULL)
+      lua_pushcfunction(L, fields->method);
+    else
+      lua_pushboolean(L, false);
+    lua_rawset(L, -3);
+  }
+  lua_pushcclosure(L, l_index, UP_METHODS);
+}
+
+/* ---- types ---- */
 
 /* tostring(req), tostring(res) -> "luaserve.request (GET /path)", or "(ended)" where using it raises "the request has
  * ended" */
@@ -141,16 +183,7 @@ static int l_tostring(lua_State *L) {
 
 int ls_http_make_type(lua_State *L, const char *name, const struct ls_http_field *fields, const luaL_Reg *metamethods) {
   lua_newtable(L);
-  lua_newtable(L);
-  for (; fields->name != NULL; fields++) {
-    if (fields->method != NULL)
-      lua_pushcfunction(L, fields->method);
-    else
-      lua_pushlightuserdata(L, (void *)(uintptr_t)fields);
-    lua_setfield(L, -2, fields->name);
-  }
-  lua_pushlightuserdata(L, (void *)(uintptr_t)name);
-  lua_pushcclosure(L, l_index, 2);
+  push_index(L, name, fields);
   lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, l_tostring);
   lua_setfield(L, -2, "__tostring");

@@ -26,12 +26,6 @@ static void drop(lua_State *L, int *list) {
   *list = LUA_NOREF;
 }
 
-void ls_call_drop_hooks(struct ls_call *call) {
-  lua_State *L = call->module->rt->L;
-  drop(L, &call->head_ref);
-  drop(L, &call->end_ref);
-}
-
 /* ---- before the head ---- */
 
 /* res:on_head(fn) -> res

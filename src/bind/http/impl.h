@@ -186,9 +186,6 @@ static inline bool ls_call_has_head_functions(const struct ls_call *call) {
  * of memory. */
 struct ls_task *ls_call_run_head_functions(struct ls_call *call, void *data, ls_task_end on_end);
 
-/* Drops the functions of on_head and on_end that were not run. */
-void ls_call_drop_hooks(struct ls_call *call);
-
 /* Lua is going away: lets go of the request and of everything that waits. */
 void ls_call_forsake(struct ls_call *call);
 

@@ -158,8 +158,8 @@ static int l_get(lua_State *L) {
   return 1;
 }
 
-void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type) {
-  int status = ls_headers_default(&call->request->headers, LS_FIELD_CONTENT_TYPE, ls_slice_of(type));
+void ls_http_default_type(lua_State *L, struct ls_call *call, struct ls_slice type) {
+  int status = ls_headers_default(&call->request->headers, LS_FIELD_CONTENT_TYPE, type);
   if (status != 0)
     raise_header(L, status, ls_field_name(LS_FIELD_CONTENT_TYPE));
 }

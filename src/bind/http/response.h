@@ -24,7 +24,7 @@ void ls_http_check_no_feed(lua_State *L, const struct ls_call *call);
 void ls_http_set_header(lua_State *L, struct ls_call *call, struct ls_slice name, struct ls_slice value);
 
 /* Sets Content-Type unless the handler has. */
-void ls_http_default_type(lua_State *L, struct ls_call *call, const char *type);
+void ls_http_default_type(lua_State *L, struct ls_call *call, struct ls_slice type);
 
 /* nil, "closed", "ECLOSED": the client has left. Returns 3. */
 int ls_http_push_closed(lua_State *L);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bind/http/chain.h"
 #include "bind/http/fault.h"
 #include "bind/http/impl.h"
 #include "bind/modules.h"
@@ -133,19 +134,22 @@ static void set_params(lua_State *L, int req, int table, const struct ls_route_m
   lua_setiuservalue(L, req, LS_HTTP_PARAMS);
 }
 
-/* Pushes the route of the request, or nil. What its pattern has caught is in req.params then, and its timeout runs. True:
- * the body is over its limit. table: of the ids. */
-static bool push_route(lua_State *L, struct ls_call *call, struct ls_routes *routes, int table) {
+/* Puts the route of the request at index 3, or nil. What its pattern has caught is in req.params then, and its timeout runs.
+ * True: the body is over its limit. table: of the ids. */
+static bool find_route(lua_State *L, struct ls_call *call, struct ls_routes *routes, int table) {
   struct ls_route_match match;
   struct room room;
   struct ls_slice path = ls_http_path(L, call);
   ls_routes_find(routes, ls_head_method(&call->request->exchange.head), path, room_for(L, &room, path), &match);
   if (match.route == NULL) {
+    lua_settop(L, 2);
     lua_pushnil(L);
     return false;
   }
   if (match.route->params > 0)
     set_params(L, 1, table, &match);
+  if (lua_gettop(L) > 2) /* what its path and parameters were made in */
+    lua_settop(L, 2);
   ls_call_take_route(call, routes, match.route);
   lua_rawgeti(L, table, (lua_Integer)match.route->id);
   return match.route->has_body_limit && !ls_call_limit_body(call, match.route->body_limit);
@@ -190,9 +194,7 @@ static int l_serve(lua_State *L) {
   struct ls_call *call = ls_http_check(L, 1, ls_http_request_type);
   call->in_app = true;
   lua_settop(L, 2);
-  bool is_over = push_route(L, call, routes, lua_upvalueindex(UP_TABLE));
-  lua_copy(L, -1, 3); /* what it is made of may stand below it */
-  lua_settop(L, 3);
+  bool is_over = find_route(L, call, routes, lua_upvalueindex(UP_TABLE));
   if (is_over || lua_isnil(L, 3)) {
     lua_pushvalue(L, lua_upvalueindex(UP_UNMATCHED));
     lua_pushvalue(L, 1);
@@ -314,15 +316,6 @@ static int l_fail(lua_State *L) {
   return 0;
 }
 
-/* ended(req, middleware): it has called no next. Where it has not answered either, the log is to say so. */
-static int l_ended(lua_State *L) {
-  struct ls_call *call = ls_http_find(L, 1, ls_http_request_type);
-  lua_settop(L, 2);
-  if (call != NULL && !ls_response_is_finished(call->request) && call->ended[0] == '\0')
-    ls_http_note_where(L, 2, call->ended, sizeof call->ended);
-  return 0;
-}
-
 /* reason(status) -> "Not Found", or "" for one without a name */
 static int l_reason(lua_State *L) {
   struct ls_slice reason = ls_status_reason((int)luaL_checkinteger(L, 1));
@@ -334,11 +327,11 @@ int luaopen_luaserve_core_routes(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"add", l_add}, {"all", l_all}, {"handler", l_handler}, {"is_under", l_is_under}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"new", l_new},
-                                       {"ended", l_ended},
                                        {"fail", l_fail},
                                        {"in_app", l_in_app},
                                        {"keep_traceback", l_keep_traceback},
                                        {"limit_body", l_limit_body},
+                                       {"link", ls_http_l_link},
                                        {"reason", l_reason},
                                        {"set_timeout", l_set_timeout},
                                        {"status_of", l_status_of},
