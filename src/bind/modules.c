@@ -27,6 +27,7 @@ static const struct {
     {"luaserve.process", luaopen_luaserve_process, false},
     {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
     {"luaserve.core.development", luaopen_luaserve_core_development, false},
+    {"luaserve.core.files", luaopen_luaserve_core_files, false},
     {"luaserve.core.log", luaopen_luaserve_core_log, false},
     {"luaserve.core.multipart", luaopen_luaserve_core_multipart, false},
     {"luaserve.core.html", luaopen_luaserve_core_html, false},

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The files of a folder, below a prefix of the path.
 
+local files = require "luaserve.core.files"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
@@ -64,7 +65,7 @@ return function(options)
   if type(index) == "string" then index = { index } end
   local with_dotfiles = option(options, WHAT, "dotfiles", "boolean", false)
   local fall_through = option(options, WHAT, "fall_through", "boolean", true)
-  local file_options = {
+  local file_options = files.prepare {
     root = root,
     cache_control = option(options, WHAT, "cache_control", "header value"),
     max_age = option(options, WHAT, "max_age", "size"),

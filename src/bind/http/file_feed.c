@@ -263,6 +263,7 @@ static void on_go_on(struct ls_feed *feed) {
 static void take_candidate(struct ls_file_answer *answer) {
   const struct ls_file_options *options = &answer->options;
   ls_file_source_init(&answer->source, options->root, answer->candidates[answer->candidate].path, options->follow);
+  answer->source.root_linked = options->root_linked;
 }
 
 /* What is wrong with a coded form says nothing about the file itself. */
