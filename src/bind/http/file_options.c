@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "bind/http/answer.h"
-#include "bind/modules.h"
 #include "http/field.h"
 #include "script/handle.h"
 #include "script/options.h"
@@ -139,7 +138,7 @@ struct prepared {
 /* files.prepare(options) -> what res:send_file takes in their place, for who sends many files with the same. Raises as that
  * does.
  *   local prepared = files.prepare { root = "public", max_age = 3600 } */
-static int l_prepare(lua_State *L) {
+int ls_http_l_prepare_file_options(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   struct ls_file_draft draft;
   read_options(L, 1, &draft);
@@ -163,9 +162,7 @@ struct ls_file_options *ls_file_options_get(lua_State *L, int index, const char 
   return prepared != NULL ? &prepared->options : NULL;
 }
 
-int luaopen_luaserve_core_files(lua_State *L) {
-  static const luaL_Reg functions[] = {{"prepare", l_prepare}, {NULL, NULL}}, methods[] = {{NULL, NULL}};
+void ls_file_options_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{NULL, NULL}};
   ls_handle_type(L, PREPARED, methods, NULL);
-  luaL_newlib(L, functions);
-  return 1;
 }

@@ -30,6 +30,10 @@ struct ls_file_draft {
  * which the strings need. Returns those that were prepared, or NULL. */
 struct ls_file_options *ls_file_options_get(lua_State *L, int index, const char *path, struct ls_file_draft *draft);
 
+/* The type of those that are prepared: before the first. */
+void ls_file_options_open(lua_State *L);
+int ls_http_l_prepare_file_options(lua_State *L);
+
 /* What the strings take; with a root its path is kept behind that, in one string, for ls_file_source_init. */
 size_t ls_file_options_size(const struct ls_file_options *options);
 void ls_file_options_keep(struct ls_file_options *options, char *room);
