@@ -113,11 +113,9 @@ static struct ls_validators find_validators(struct ls_file_answer *answer, int64
 
 /* ---- fields ---- */
 
-/* Unless the handler has set it. */
+/* Unless the handler has set it. Values of options have been looked at when those were read. */
 static int set_default(struct ls_headers *headers, enum ls_field_id id, const char *value) {
-  if (value == NULL || ls_headers_has(headers, id))
-    return 0;
-  return ls_headers_add(headers, ls_field_name(id), ls_slice_of(value));
+  return value == NULL ? 0 : ls_headers_default(headers, id, ls_slice_of(value));
 }
 
 /* The same for a field without a number. */
