@@ -14,9 +14,11 @@ static const struct ls_slice names[LS_FIELDS] = {
     [LS_FIELD_ACCEPT] = NAME("accept"),
     [LS_FIELD_ACCEPT_ENCODING] = NAME("accept-encoding"),
     [LS_FIELD_ACCEPT_LANGUAGE] = NAME("accept-language"),
+    [LS_FIELD_ACCEPT_RANGES] = NAME("accept-ranges"),
     [LS_FIELD_AUTHORIZATION] = NAME("authorization"),
     [LS_FIELD_CACHE_CONTROL] = NAME("cache-control"),
     [LS_FIELD_CONNECTION] = NAME("connection"),
+    [LS_FIELD_CONTENT_DISPOSITION] = NAME("content-disposition"),
     [LS_FIELD_CONTENT_ENCODING] = NAME("content-encoding"),
     [LS_FIELD_CONTENT_LENGTH] = NAME("content-length"),
     [LS_FIELD_CONTENT_TYPE] = NAME("content-type"),
@@ -113,11 +115,11 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
     return LS_FIELD_CONTENT_TYPE;
   case 13:
     switch (name[0]) {
-      LETTER('A', 'a', LS_FIELD_AUTHORIZATION)
       LETTER('C', 'c', LS_FIELD_CACHE_CONTROL)
       LETTER('I', 'i', LS_FIELD_IF_NONE_MATCH)
+      LETTER('L', 'l', LS_FIELD_LAST_MODIFIED)
     default:
-      return LS_FIELD_LAST_MODIFIED;
+      return name[1] == 'u' || name[1] == 'U' ? LS_FIELD_AUTHORIZATION : LS_FIELD_ACCEPT_RANGES;
     }
   case 14:
     return LS_FIELD_CONTENT_LENGTH;
@@ -138,7 +140,7 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
       return LS_FIELD_X_FORWARDED_PROTO;
     }
   case 19:
-    return LS_FIELD_IF_UNMODIFIED_SINCE;
+    return name[0] == 'c' || name[0] == 'C' ? LS_FIELD_CONTENT_DISPOSITION : LS_FIELD_IF_UNMODIFIED_SINCE;
   default:
     return LS_FIELD_OTHER;
   }
@@ -220,7 +222,8 @@ bool ls_field_may_trail(struct ls_slice name) {
   for (size_t i = 0; id == LS_FIELD_OTHER && i < sizeof others / sizeof *others; i++)
     if (ls_field_name_equal(name, others[i]))
       return false;
-  return id == LS_FIELD_OTHER || id == LS_FIELD_ETAG || id == LS_FIELD_SERVER;
+  return id == LS_FIELD_OTHER || id == LS_FIELD_ACCEPT_RANGES || id == LS_FIELD_CONTENT_DISPOSITION ||
+         id == LS_FIELD_ETAG || id == LS_FIELD_SERVER;
 }
 
 bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {
