@@ -26,6 +26,7 @@ static const struct {
     {"luaserve.pool", luaopen_luaserve_pool, false},
     {"luaserve.process", luaopen_luaserve_process, false},
     {"luaserve.core.clock", luaopen_luaserve_core_clock, false},
+    {"luaserve.core.cookie", luaopen_luaserve_core_cookie, true},
     {"luaserve.core.development", luaopen_luaserve_core_development, false},
     {"luaserve.core.files", luaopen_luaserve_core_files, false},
     {"luaserve.core.log", luaopen_luaserve_core_log, false},
