@@ -17,29 +17,46 @@ local COOKIE_MAX = 4096 -- bytes of a whole Set-Cookie field that every user age
 local ATTRIBUTES_MAX = 300 -- what is behind the value, with a domain of the usual length
 local ID_BYTES = 32
 
+local math_type, next = math.type, next
+
 local sorted = { sort_keys = true }
 
 -- ---- the table that handlers see ----
 
--- What the middleware knows of a session is in the metatable of its table, so that nothing but the visitor's values is
--- in that. A value of the same name hides a method.
+-- What the middleware knows of a session is its metatable, the state, so that nothing but the visitor's values is in the
+-- table. A value of the same name hides a method.
 local methods = {}
-
-local function state_of(session) return getmetatable(session).state end
 
 --- Gives the session a new name: at each login, so that a name that somebody else has put there is worth nothing.
 function methods.regenerate(session)
-  state_of(session).regenerate = true
+  getmetatable(session).regenerate = true
 end
 
 --- Forgets the session.
 function methods.destroy(session)
   for name in pairs(session) do session[name] = nil end
-  state_of(session).regenerate = true
+  getmetatable(session).regenerate = true
 end
 
-local function new_session(values, state)
-  return setmetatable(values, { __index = methods, __name = "luaserve.session", state = state })
+--- Its values as they are now, to be compared later; nil where there is a table among them, which can change by itself.
+local function copy_flat(session)
+  local copy = {}
+  for name, value in next, session do
+    if type(value) == "table" then return nil end
+    copy[name] = value
+  end
+  return copy
+end
+
+--- Whether the values are those of the copy: as JSON has them, in which 1 is not 1.0.
+local function is_same(session, copy)
+  for name, value in next, session do
+    if copy[name] ~= value or math_type(copy[name]) ~= math_type(value) then return false end
+  end
+  for name in next, copy do
+    if rawget(session, name) == nil then return false end
+  end
+  return true
 end
 
 --- The values as text, the same for the same values; nil: there is none.
@@ -63,7 +80,7 @@ local function decode_record(record, now, idle, absolute)
   if not created or not saved or now - created >= absolute or now - saved >= idle then return nil end
   local decoded = json.decode(text)
   if type(decoded) ~= "table" or type(decoded.values) ~= "table" then return nil end
-  return { created = created, saved = saved, text = text }, decoded.values
+  return decoded.values, created, saved, text
 end
 
 local function keys_of(secret)
@@ -175,13 +192,21 @@ return function(options)
 
   local function load(req)
     local value = req:cookie(name)
-    local record, is_old
+    local now, record, is_old = os.time(), nil, nil
+    local values, created, saved, text
     if value then record, is_old = backend.load(value) end
-    local state, values
-    if record then state, values = decode_record(record, os.time(), idle, absolute) end
-    if not state then return new_session({}, { had_cookie = value ~= nil, created = os.time() }) end
-    state.id, state.had_cookie, state.stale = value, true, is_old
-    return new_session(values, state)
+    if record then values, created, saved, text = decode_record(record, now, idle, absolute) end
+    local state = { __index = methods, __name = "luaserve.session", had_cookie = value ~= nil,
+      id = values and value, stale = is_old, created = created or now, saved = saved, text = text,
+      flat = values and copy_flat(values) }
+    return setmetatable(values or {}, state), state
+  end
+
+  --- Whether the store, or the cookie, has it as it is now, and need not hear of it.
+  local function is_kept(session, state, now)
+    if state.regenerate or state.stale or not state.saved or now - state.saved >= refresh then return false end
+    if state.flat then return is_same(session, state.flat) end
+    return encode_values(session) == state.text
   end
 
   local function forget(req, res, state)
@@ -189,11 +214,11 @@ return function(options)
     if state.had_cookie then res:clear_cookie(name, attributes_for(req)) end
   end
 
-  local function save(req, res, session)
-    local state, now = state_of(session), os.time()
+  local function save(req, res, session, state)
+    local now = os.time()
+    if is_kept(session, state, now) then return end
     local text = encode_values(session)
     if not text then return forget(req, res, state) end
-    if text == state.text and not (state.regenerate or state.stale) and now - state.saved < refresh then return end
     local id = state.id
     if state.regenerate and id then
       backend.delete(id)
@@ -210,13 +235,14 @@ return function(options)
   end
 
   return function(req, res, next)
-    local session, locals = load(req), req.locals
+    local session, state = load(req)
+    local locals = req.locals
     locals.session = session
     res:on_head(function()
-      if getmetatable(locals.session) == nil then
+      if locals.session ~= session and getmetatable(locals.session) == nil then
         error(WHAT .. ": another table stands in req.locals.session: set what is in it, or destroy it", 0)
       end
-      save(req, res, session)
+      save(req, res, session, state)
     end)
     return next()
   end
