@@ -62,7 +62,7 @@ end
 --- The values as text, the same for the same values; nil: there is none.
 local function encode_values(session)
   if next(session) == nil then return nil end
-  local ok, text = pcall(json.encode, { values = session }, sorted)
+  local ok, text = pcall(json.encode, session, sorted)
   if not ok then error(WHAT .. ": the session cannot be kept: " .. tostring(text), 0) end
   return text
 end
@@ -71,16 +71,16 @@ end
 
 --- A record as text, and back; what is no record, or is over, is nil.
 local function encode_record(state, text, now)
-  return ("%d.%d.%s"):format(state.created, now, text)
+  return ('%d.%d.{"values":%s}'):format(state.created, now, text)
 end
 
 local function decode_record(record, now, idle, absolute)
-  local created, saved, text = record:match("^(%d+)%.(%d+)%.(.*)$")
+  local created, saved, text = record:match('^(%d+)%.(%d+)%.{"values":(.*)}$')
   created, saved = math.tointeger(tonumber(created)), math.tointeger(tonumber(saved))
   if not created or not saved or now - created >= absolute or now - saved >= idle then return nil end
-  local decoded = json.decode(text)
-  if type(decoded) ~= "table" or type(decoded.values) ~= "table" then return nil end
-  return decoded.values, created, saved, text
+  local values = json.decode(text)
+  if type(values) ~= "table" then return nil end
+  return values, created, saved, text
 end
 
 local function keys_of(secret)
