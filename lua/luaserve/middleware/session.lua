@@ -17,7 +17,8 @@ local COOKIE_MAX = 4096 -- bytes of a whole Set-Cookie field that every user age
 local ATTRIBUTES_MAX = 300 -- what is behind the value, with a domain of the usual length
 local ID_BYTES = 32
 
-local math_type, next = math.type, next
+local ipairs, next, os, setmetatable, tonumber, type = ipairs, next, os, setmetatable, tonumber, type
+local format, match, math_type, tointeger = string.format, string.match, math.type, math.tointeger
 
 local sorted = { sort_keys = true }
 
@@ -38,25 +39,24 @@ function methods.destroy(session)
   getmetatable(session).regenerate = true
 end
 
---- Its values as they are now, to be compared later; nil where there is a table among them, which can change by itself.
+--- Its values as they are now, to be compared later, and how many; nil where there is a table among them, which can
+-- change by itself.
 local function copy_flat(session)
-  local copy = {}
+  local copy, count = {}, 0
   for name, value in next, session do
     if type(value) == "table" then return nil end
-    copy[name] = value
+    copy[name], count = value, count + 1
   end
-  return copy
+  return copy, count
 end
 
 --- Whether the values are those of the copy: as JSON has them, in which 1 is not 1.0.
-local function is_same(session, copy)
+local function is_same(session, copy, count)
   for name, value in next, session do
     if copy[name] ~= value or math_type(copy[name]) ~= math_type(value) then return false end
+    count = count - 1
   end
-  for name in next, copy do
-    if rawget(session, name) == nil then return false end
-  end
-  return true
+  return count == 0
 end
 
 --- The values as text, the same for the same values; nil: there is none.
@@ -71,12 +71,12 @@ end
 
 --- A record as text, and back; what is no record, or is over, is nil.
 local function encode_record(state, text, now)
-  return ('%d.%d.{"values":%s}'):format(state.created, now, text)
+  return format('%d.%d.{"values":%s}', state.created, now, text)
 end
 
 local function decode_record(record, now, idle, absolute)
-  local created, saved, text = record:match('^(%d+)%.(%d+)%.{"values":(.*)}$')
-  created, saved = math.tointeger(tonumber(created)), math.tointeger(tonumber(saved))
+  local created, saved, text = match(record, '^(%d+)%.(%d+)%.{"values":(.*)}$')
+  created, saved = tointeger(tonumber(created)), tointeger(tonumber(saved))
   if not created or not saved or now - created >= absolute or now - saved >= idle then return nil end
   local values = json.decode(text)
   if type(values) ~= "table" then return nil end
@@ -190,23 +190,25 @@ return function(options)
       secure = secure == nil and req.secure or secure or nil, max_age = max_age }
   end
 
+  --- The session, and its state: saved is nil where it has to be saved anyway, kept what it was, as copy_flat has it,
+  -- or as text without a count.
   local function load(req)
-    local value = req:cookie(name)
-    local now, record, is_old = os.time(), nil, nil
-    local values, created, saved, text
+    local value, now = req:cookie(name), os.time()
+    local record, is_old, values, created, saved, text, flat, count
     if value then record, is_old = backend.load(value) end
     if record then values, created, saved, text = decode_record(record, now, idle, absolute) end
-    local state = { __index = methods, __name = "luaserve.session", had_cookie = value ~= nil,
-      id = values and value, stale = is_old, created = created or now, saved = saved, text = text,
-      flat = values and copy_flat(values) }
+    if values then flat, count = copy_flat(values) end
+    if is_old then saved = nil end
+    local state = { __index = methods, __name = "luaserve.session", had_cookie = value ~= nil, id = values and value,
+      created = created or now, saved = saved, kept = flat or text, count = count }
     return setmetatable(values or {}, state), state
   end
 
   --- Whether the store, or the cookie, has it as it is now, and need not hear of it.
   local function is_kept(session, state, now)
-    if state.regenerate or state.stale or not state.saved or now - state.saved >= refresh then return false end
-    if state.flat then return is_same(session, state.flat) end
-    return encode_values(session) == state.text
+    if state.regenerate or not state.saved or now - state.saved >= refresh then return false end
+    if state.count then return is_same(session, state.kept, state.count) end
+    return encode_values(session) == state.kept
   end
 
   local function forget(req, res, state)
