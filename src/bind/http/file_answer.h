@@ -23,7 +23,8 @@
 #define LS_FILE_LEND_MIN ((size_t)64 * 1024)   /* from so many on they go from the page cache to the socket */
 #define LS_FILE_POOL_MIN ((size_t)512 * 1024)  /* also where that takes a change of threads */
 #define LS_FILE_LEND_MAX ((size_t)1024 * 1024) /* so many at a time, for the sake of others */
-#define LS_FILE_WAIT ((size_t)16 * 1024)       /* is written where the socket takes no more: that waits until it does */
+#define LS_FILE_FIRST ((size_t)16 * 1024)      /* of these are written with the head, before the socket is lent */
+#define LS_FILE_WAIT ((size_t)4 * 1024)        /* is written where the socket takes no more: that waits until it does */
 
 enum { LS_FILE_CANDIDATES = 3 };
 
