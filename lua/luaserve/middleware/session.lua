@@ -17,15 +17,15 @@ local COOKIE_MAX = 4096 -- bytes of a whole Set-Cookie field that every user age
 local ATTRIBUTES_MAX = 300 -- what is behind the value, with a domain of the usual length
 local ID_BYTES = 32
 
-local ipairs, next, os, setmetatable, tonumber, type = ipairs, next, os, setmetatable, tonumber, type
+local ipairs, next_value, os, setmetatable, tonumber, type = ipairs, next, os, setmetatable, tonumber, type
 local format, match, math_type, tointeger = string.format, string.match, math.type, math.tointeger
 
 local sorted = { sort_keys = true }
 
 -- ---- the table that handlers see ----
 
--- What the middleware knows of a session is its metatable, the state, so that nothing but the visitor's values is in the
--- table. A value of the same name hides a method.
+-- What the middleware knows of a session is its metatable, the state, so that nothing but the visitor's values is in
+-- the table. A value of the same name hides a method.
 local methods = {}
 
 --- Gives the session a new name: at each login, so that a name that somebody else has put there is worth nothing.
@@ -43,7 +43,7 @@ end
 -- change by itself.
 local function copy_flat(session)
   local copy, count = {}, 0
-  for name, value in next, session do
+  for name, value in next_value, session do
     if type(value) == "table" then return nil end
     copy[name], count = value, count + 1
   end
@@ -52,7 +52,7 @@ end
 
 --- Whether the values are those of the copy: as JSON has them, in which 1 is not 1.0.
 local function is_same(session, copy, count)
-  for name, value in next, session do
+  for name, value in next_value, session do
     if copy[name] ~= value or math_type(copy[name]) ~= math_type(value) then return false end
     count = count - 1
   end

@@ -48,18 +48,19 @@ return function(options)
   if type(index) == "string" then index = { index } end
   local with_dotfiles = option(options, WHAT, "dotfiles", "boolean", false)
   local fall_through = option(options, WHAT, "fall_through", "boolean", true)
-  local file_options = files.prepare {
+  local ok, file_options = pcall(files.prepare, {
     root = root,
     cache_control = option(options, WHAT, "cache_control", "header value"),
     max_age = option(options, WHAT, "max_age", "size"),
     precompressed = option(options, WHAT, "precompressed", "boolean", false),
     symlinks = option(options, WHAT, "symlinks", "boolean", false),
-  }
+  })
+  if not ok then error(WHAT .. ": " .. file_options:gsub("^res:send_file: ", ""), 2) end
 
   --- Whether the file was sent, or the client has left; else the code.
   local function send(res, path)
-    local ok, message, code = res:send_file(path, file_options)
-    if ok or code == "ECLOSED" then return true end
+    local sent, message, code = res:send_file(path, file_options)
+    if sent or code == "ECLOSED" then return true end
     if not missing[code] then error(message, 0) end
     return false, code
   end
@@ -72,9 +73,8 @@ return function(options)
   end
 
   --- Whether it has been answered. Links in an index are relative to its folder, so only there it can be had.
-  -- may_be_folder: path ends in a slash, or is empty
-  local function answer(req, res, path, may_be_folder)
-    if may_be_folder and req.path:byte(-1) == 47 then return send_index(res, path == "" and path or path:gsub("/*$", "/")) end
+  local function answer(req, res, path, is_folder)
+    if is_folder then return send_index(res, path == "" and path or path:gsub("/*$", "/")) end
     local sent, code
     if path ~= "" then sent, code = send(res, path) end
     if sent or (path ~= "" and code ~= "EISDIR") or not index then return sent end
@@ -87,9 +87,9 @@ return function(options)
     if method == "GET" or method == "HEAD" then
       local rest
       if param_name then rest = req.params[param_name] or "" else rest = below(req.path, prefix) end
-      local path, may_be_folder
-      if rest then path, may_be_folder = files.path(rest, not param_name, with_dotfiles) end
-      if path and answer(req, res, path, may_be_folder) then return end
+      local path, is_folder
+      if rest then path, is_folder = files.path(req, rest, not param_name, with_dotfiles) end
+      if path and answer(req, res, path, is_folder) then return end
       if rest and not fall_through then error(http_error.new(404)) end
     end
     return next()

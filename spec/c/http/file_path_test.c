@@ -39,8 +39,9 @@ static void refuses_what_no_segment_is(void) {
 }
 
 static void hides_names_with_a_dot(void) {
-  static const char *const hidden[] = {"/.git", "/a/.git/config", "/%2egit", "/..", "/a/../b", "/.well-known",
-                                       "/a/.well-known/b", "/.well-known/.b", "/.well-knownx/b"};
+  static const char *const hidden[] = {"/.git",          "/a/.git/config", "/%2egit",          "/..",
+                                       "/a/../b",        "/.well-known",   "/a/.well-known/b", "/.well-known/.b",
+                                       "/.well-knownx/b"};
   for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
     check_path(hidden[i], true, false, NULL);
   check_path("/.git", true, true, ".git");

@@ -79,8 +79,7 @@ static struct ls_slice check_data(lua_State *L) {
 static bool seal(EVP_CIPHER_CTX *context, struct ls_slice aad, struct ls_slice data, unsigned char *box) {
   unsigned char *nonce = box + 1, *coded = nonce + NONCE;
   int len = 0, rest = 0;
-  return RAND_bytes(nonce, NONCE) == 1 &&
-         EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) &&
+  return RAND_bytes(nonce, NONCE) == 1 && EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) &&
          (aad.len == 0 || EVP_EncryptUpdate(context, NULL, &len, (const unsigned char *)aad.ptr, (int)aad.len)) &&
          (data.len == 0 || EVP_EncryptUpdate(context, coded, &len, (const unsigned char *)data.ptr, (int)data.len)) &&
          EVP_EncryptFinal_ex(context, coded + data.len, &rest) &&

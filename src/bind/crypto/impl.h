@@ -36,8 +36,8 @@ struct ls_crypto {
   EVP_MAC *hmac;
   EVP_CIPHER *ciphers[LS_CRYPTO_SEALS]; /* in the order of aead.c's, as these: that open, and that seal */
   struct ls_crypto_sealer sealers[LS_CRYPTO_SEALS][2];
-  EVP_MD_CTX *md;         /* for hashes in one go */
-  uint64_t uuid_ms;       /* of the last UUID of version 7 */
+  EVP_MD_CTX *md;   /* for hashes in one go */
+  uint64_t uuid_ms; /* of the last UUID of version 7 */
   uint16_t uuid_count;
 };
 

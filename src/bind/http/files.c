@@ -4,32 +4,25 @@
 #include <string.h>
 
 #include "bind/http/file_options.h"
+#include "bind/http/impl.h"
 #include "bind/modules.h"
 #include "http/file_path.h"
 
-static bool ends_in_slash(struct ls_slice path) {
-  return path.len == 0 || path.ptr[path.len - 1] == '/';
-}
-
-/* files.path(path, encoded, dotfiles) -> path, whether it may be a folder's; or nil: there can be no such file
- * The path of a file below a folder, for the path of a URL behind a prefix. encoded: it is as the client has sent it.
- * dotfiles: names may begin with a dot.
- *   local path = files.path("/a%20b.txt", true, false) -- "a b.txt" */
+/* files.path(req, path, encoded, dotfiles) -> path, whether the request is for a folder; or nothing: there can be no such file
+ * The path of a file below a folder, for what is behind a prefix of a request's path. A folder is asked for with a slash at
+ * the end. encoded: it is as the client has sent it. dotfiles: names may begin with a dot.
+ *   local path = files.path(req, "/a%20b.txt", true, false) -- "a b.txt" */
 static int l_path(lua_State *L) {
-  struct ls_slice path;
-  path.ptr = luaL_checklstring(L, 1, &path.len);
-  bool encoded = lua_toboolean(L, 2), dotfiles = lua_toboolean(L, 3);
-  lua_settop(L, 1);
+  lua_settop(L, 4);
+  struct ls_slice asked = ls_http_path(L, ls_http_check(L, 1, ls_http_request_type)), path;
+  path.ptr = luaL_checklstring(L, 2, &path.len);
+  bool encoded = lua_toboolean(L, 3), dotfiles = lua_toboolean(L, 4);
   bool changes = encoded && memchr(path.ptr, '%', path.len) != NULL;
   char *room = changes ? lua_newuserdatauv(L, path.len, 0) : NULL;
-  size_t len = path.len;
   if (!ls_file_path_of(&path, changes, dotfiles, room))
     return 0;
-  if (path.len == len)
-    lua_settop(L, 1);
-  else
-    lua_pushlstring(L, path.ptr, path.len);
-  lua_pushboolean(L, ends_in_slash(path));
+  lua_pushlstring(L, path.ptr, path.len);
+  lua_pushboolean(L, asked.len > 0 && asked.ptr[asked.len - 1] == '/');
   return 2;
 }
 

@@ -23,7 +23,8 @@ static int push_sent(lua_State *L, struct ls_op *op) {
     return lua_error(L);
   }
   if (answer->source.failed != NULL) {
-    int count = ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, ls_file_options_path(&answer->options));
+    int count =
+        ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, ls_file_options_path(&answer->options));
     if (answer->generation == answer->call->generation)
       ls_fault_note(L, answer->call, "res:send_file");
     return count;
