@@ -388,6 +388,7 @@ void ls_file_feed_start(struct ls_file_answer *answer) {
   int status;
   do {
     status = ls_file_source_open_cached(&answer->module->files, &answer->source);
+    answer->options.root_linked = answer->source.root_linked; /* a job may have the source when this returns */
   } while (status != 0 && status != -EAGAIN && next_candidate(answer));
   if (status == -EAGAIN)
     status = submit(answer);

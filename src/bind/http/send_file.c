@@ -141,6 +141,6 @@ int ls_http_l_send_file(lua_State *L) {
   else /* a NUL, from a client perhaps: no file has such a name */
     ls_file_feed_refuse(answer, -ENOENT);
   if (prepared != NULL)
-    prepared->root_linked = answer->source.root_linked;
+    prepared->root_linked = answer->options.root_linked; /* learned where it was opened at once */
   return ls_op_await(L, &answer->op, callback_index);
 }
