@@ -88,13 +88,6 @@ int ls_head_find(const struct ls_head *head, struct ls_slice name, uint32_t from
   return -1;
 }
 
-int ls_head_find_common(const struct ls_head *head, enum ls_field_id id, uint32_t from) {
-  for (uint32_t i = from; i < head->count; i++)
-    if (head->fields[i].id == id)
-      return (int)i;
-  return -1;
-}
-
 struct ls_slice ls_head_get(const struct ls_head *head, enum ls_field_id id) {
   int index = ls_head_find_common(head, id, 0);
   return index < 0 ? ls_slice(NULL, 0) : ls_head_value(head, (uint32_t)index);
