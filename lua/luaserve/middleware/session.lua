@@ -17,6 +17,7 @@ local COOKIE_MAX = 4096 -- bytes of a whole Set-Cookie field that every user age
 local ATTRIBUTES_MAX = 300 -- what is behind the value, with a domain of the usual length
 local ID_BYTES = 32
 
+local base64url_decode, decrypt = crypto.base64url_decode, crypto.decrypt
 local ipairs, next_value, os, setmetatable, tonumber, type = ipairs, next, os, setmetatable, tonumber, type
 local format, match, math_type, tointeger = string.format, string.match, math.type, math.tointeger
 
@@ -102,10 +103,10 @@ local function cookie_backend(secret, name)
 
   --- record, and whether it was sealed by an old key.
   function backend.load(value)
-    local box = crypto.base64url_decode(value)
+    local box = base64url_decode(value)
     if not box then return nil end
-    for i, key in ipairs(keys) do
-      local record = crypto.decrypt(key, box, aad)
+    for i = 1, #keys do
+      local record = decrypt(keys[i], box, aad)
       if record then return record, i > 1 end
     end
     return nil
