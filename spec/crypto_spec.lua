@@ -231,6 +231,20 @@ describe("encrypt and decrypt", function()
       end
     end)
 
+    it("tell keys, and what has failed before, apart by " .. algorithm, function()
+      local other, seen = crypto.random_bytes(32), {}
+      for i = 1, 24 do
+        local own, foreign = i % 3 == 0 and other or key, i % 3 == 0 and key or other
+        local data, aad = ("x"):rep(i % 5 * 16), i % 2 == 0 and "context" or nil
+        local box = crypto.encrypt(own, data, { algorithm = algorithm, aad = aad })
+        assert.is_nil(seen[box])
+        seen[box] = true
+        if i % 4 == 0 then assert.is_nil((crypto.decrypt(foreign, box, { aad = aad }))) end
+        if i % 4 == 1 then assert.is_nil((crypto.decrypt(own, box, { aad = "another" }))) end
+        assert.equal(data, crypto.decrypt(own, box, { aad = aad }))
+      end
+    end)
+
     it("notice every changed bit by " .. algorithm, function()
       local box = crypto.encrypt(key, "attack at dawn", { algorithm = algorithm, aad = "a" })
       for i = 1, #box do

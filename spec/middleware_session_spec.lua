@@ -65,6 +65,36 @@ for _, kind in ipairs { "in a cookie", "in a store" } do
       assert.is_string(cookie_of(ask(with(cookie, "/?user=8"))))
     end)
 
+    it("sees every kind of change, and none where there is none", function()
+      local change
+      local ask = serve(session(options()), function(req, res)
+        change(req.locals.session)
+        res:send("x")
+      end)
+      local function changes(start, fn)
+        change = function(own) for name, value in pairs(start) do own[name] = value end end
+        local cookie = cookie_of(ask())
+        change = fn
+        return cookie_of(ask(with(cookie))) ~= nil
+      end
+      for _, start in ipairs { { a = 1, b = "x", c = true }, { a = 1, b = "x", c = true, deep = { d = { 1 } } } } do
+        assert.is_false(changes(start, function() end))
+        assert.is_false(changes(start, function(own) own.b, own.a = own.b, 1 end))
+        assert.is_false(changes(start, function(own) own.new = 1 own.new = nil end))
+        assert.is_true(changes(start, function(own) own.a = 2 end))
+        assert.is_true(changes(start, function(own) own.a = 1.0 end))
+        assert.is_true(changes(start, function(own) own.a = "1" end))
+        assert.is_true(changes(start, function(own) own.b = nil end))
+        assert.is_true(changes(start, function(own) own.b, own.other = nil, "x" end))
+        assert.is_true(changes(start, function(own) own.new = false end))
+        assert.is_true(changes(start, function(own) own.c = { true } end))
+        assert.is_true(changes(start, function(own) own.deep = start.deep and { d = { 2 } } or {} end))
+      end
+      assert.is_false(changes({ "x", "y" }, function() end))
+      assert.is_true(changes({ "x", "y" }, function(own) own[1], own[2] = "y", "x" end))
+      assert.is_true(changes({ "x", "y" }, function(own) own[3] = "z" end))
+    end)
+
     it("keeps numbers, booleans, lists and tables", function()
       local values
       local ask = serve(session(options()), function(req, res)

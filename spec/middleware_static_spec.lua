@@ -150,9 +150,37 @@ describe("static", function()
     end
   end)
 
+  it("knows a folder by the slash at the end of the path, whatever the parameter has", function()
+    local ask = serve({ function(req, _, next)
+      req.params = { name = req.path:match("^/files/(.-)/?$") }
+      return next()
+    end, static { root = root, param = "name" } }, function(_, res) res:send(404, "handler") end)
+    assert.equal("dir index", ask "/files/dir/".body)
+    assert.equal("dir index", ask "/x/../files/dir/".body)
+    assert.equal("/files/dir/", ask "/files/dir".headers.location)
+    assert.equal("handler", ask "/files/a.txt/".body)
+  end)
+
+  it("shows at once what has been changed, and a folder that was put in its place", function()
+    local place = root .. "-place"
+    assert(fs.symlink(root .. "/dir", place))
+    finally(function() os.remove(place) end)
+    local ask = serve(static { root = place }, function(_, res) res:send(404, "handler") end)
+    assert.equal("b {}", ask "/b.css".body)
+    assert(fs.write_file(root .. "/dir/b.css", "b { }"))
+    assert.equal("b { }", ask "/b.css".body)
+    assert(fs.symlink(root .. "/empty", place .. "-new"))
+    assert(fs.rename(place .. "-new", place))
+    assert.equal("handler", ask "/b.css".body)
+    assert.equal("x", ask "/x.txt".body)
+    assert(fs.write_file(root .. "/dir/b.css", "b {}"))
+  end)
+
   it("refuses options that make no sense", function()
     assert.error_matches(function() static() end, "'root' is needed")
     assert.error_matches(function() static { root = root, dot_files = true } end, "did you mean 'dotfiles'")
     assert.error_matches(function() static { root = root, max_age = "x" } end, "'max_age'")
+    assert.error_matches(function() static { root = root, max_age = 1, cache_control = "no-cache" } end,
+      "^middleware.static: cache_control and max_age say the same")
   end)
 end)

@@ -17,53 +17,11 @@ local SIGNATURE_LENGTH = 43 -- of an HMAC-SHA256 in base64url
 
 -- ---- reading ----
 
---- text without the spaces and tabs around what is from first to last; linear, whatever is in it.
-local function trim(text, first, last)
-  while first <= last and (byte(text, first) == 32 or byte(text, first) == 9) do first = first + 1 end
-  while last >= first and (byte(text, last) == 32 or byte(text, last) == 9) do last = last - 1 end
-  return sub(text, first, last)
-end
-
---- A value in double quotes is meant without them.
-local function unquote(value)
-  if #value >= 2 and byte(value) == 34 and byte(value, -1) == 34 then return sub(value, 2, -2) end
-  return value
-end
-
---- The iterator over the pairs of a Cookie field: position behind the pair, name, value. What is no pair is skipped.
-local function next_pair(text, at)
-  local equals = at - 1
-  while at <= #text do
-    if equals < at then equals = find(text, "=", at, true) end
-    if not equals then return nil end
-    local stop = find(text, ";", at, true) or #text + 1
-    if equals < stop then
-      local name = trim(text, at, equals - 1)
-      if name ~= "" then return stop + 1, name, unquote(trim(text, equals + 1, stop - 1)) end
-    end
-    at = stop + 1
-  end
-end
-
 --- The cookies of a Cookie field. Of a repeated name the first counts: that of the most specific path (RFC 6265 5.4).
 -- @param text the field's value, or nil
 -- @return { name = value }; what makes no sense is left out
 -- @usage local cookies = cookie.parse(req.headers.cookie)
-function cookie.parse(text)
-  local cookies = {}
-  for _, name, value in next_pair, text or "", 1 do
-    if cookies[name] == nil then cookies[name] = value end
-  end
-  return cookies
-end
-
---- One of them, without a table for all: what req:cookie needs.
-function cookie._find(text, name)
-  for _, found, value in next_pair, text or "", 1 do
-    if found == name then return value end
-  end
-  return nil
-end
+cookie.parse = require "luaserve.core.cookie".parse
 
 -- ---- values of any bytes ----
 

@@ -12,7 +12,9 @@ void ls_modules_open(lua_State *L);
 void ls_modules_open_in_job(lua_State *L);
 
 int luaopen_luaserve_core_clock(lua_State *L);
+int luaopen_luaserve_core_cookie(lua_State *L);
 int luaopen_luaserve_core_development(lua_State *L);
+int luaopen_luaserve_core_files(lua_State *L);
 int luaopen_luaserve_core_log(lua_State *L);
 int luaopen_luaserve_core_html(lua_State *L);
 int luaopen_luaserve_core_mailbox(lua_State *L);

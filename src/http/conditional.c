@@ -87,8 +87,7 @@ static bool names(struct ls_slice list, const struct ls_validators *validators, 
 /* Whether one of the fields with this id names the current representation. */
 static bool fields_name(const struct ls_head *head, enum ls_field_id id, const struct ls_validators *validators,
                         compare_fn equal) {
-  struct ls_slice name = ls_field_name(id);
-  for (int i = ls_head_find(head, name, 0); i >= 0; i = ls_head_find(head, name, (uint32_t)i + 1))
+  for (int i = ls_head_find_common(head, id, 0); i >= 0; i = ls_head_find_common(head, id, (uint32_t)i + 1))
     if (names(ls_head_value(head, (uint32_t)i), validators, equal))
       return true;
   return false;
@@ -102,9 +101,8 @@ static bool has(const struct ls_head *head, enum ls_field_id id) {
 
 /* The only field with this id, if it is a date. */
 static bool get_date(const struct ls_head *head, enum ls_field_id id, int64_t now, int64_t *date) {
-  struct ls_slice name = ls_field_name(id);
-  int index = ls_head_find(head, name, 0);
-  return index >= 0 && ls_head_find(head, name, (uint32_t)index + 1) < 0 &&
+  int index = ls_head_find_common(head, id, 0);
+  return index >= 0 && ls_head_find_common(head, id, (uint32_t)index + 1) < 0 &&
          ls_date_parse(ls_head_value(head, (uint32_t)index), now, date);
 }
 
@@ -141,11 +139,10 @@ int ls_conditional_check(const struct ls_head *head, const struct ls_validators 
 
 /* Step 5. */
 bool ls_conditional_range_holds(const struct ls_head *head, const struct ls_validators *validators, int64_t now) {
-  struct ls_slice name = ls_field_name(LS_FIELD_IF_RANGE);
-  int index = ls_head_find(head, name, 0);
+  int index = ls_head_find_common(head, LS_FIELD_IF_RANGE, 0);
   if (index < 0)
     return true;
-  if (ls_head_find(head, name, (uint32_t)index + 1) >= 0)
+  if (ls_head_find_common(head, LS_FIELD_IF_RANGE, (uint32_t)index + 1) >= 0)
     return false;
   struct ls_slice value = ls_head_value(head, (uint32_t)index);
   int64_t date;

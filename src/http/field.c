@@ -14,9 +14,11 @@ static const struct ls_slice names[LS_FIELDS] = {
     [LS_FIELD_ACCEPT] = NAME("accept"),
     [LS_FIELD_ACCEPT_ENCODING] = NAME("accept-encoding"),
     [LS_FIELD_ACCEPT_LANGUAGE] = NAME("accept-language"),
+    [LS_FIELD_ACCEPT_RANGES] = NAME("accept-ranges"),
     [LS_FIELD_AUTHORIZATION] = NAME("authorization"),
     [LS_FIELD_CACHE_CONTROL] = NAME("cache-control"),
     [LS_FIELD_CONNECTION] = NAME("connection"),
+    [LS_FIELD_CONTENT_DISPOSITION] = NAME("content-disposition"),
     [LS_FIELD_CONTENT_ENCODING] = NAME("content-encoding"),
     [LS_FIELD_CONTENT_LENGTH] = NAME("content-length"),
     [LS_FIELD_CONTENT_TYPE] = NAME("content-type"),
@@ -118,11 +120,11 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
     return LS_FIELD_CONTENT_TYPE;
   case 13:
     switch (name[0]) {
-      LETTER('A', 'a', LS_FIELD_AUTHORIZATION)
       LETTER('C', 'c', LS_FIELD_CACHE_CONTROL)
       LETTER('I', 'i', LS_FIELD_IF_NONE_MATCH)
+      LETTER('L', 'l', LS_FIELD_LAST_MODIFIED)
     default:
-      return LS_FIELD_LAST_MODIFIED;
+      return name[1] == 'u' || name[1] == 'U' ? LS_FIELD_AUTHORIZATION : LS_FIELD_ACCEPT_RANGES;
     }
   case 14:
     switch (name[10]) {
@@ -150,7 +152,7 @@ static enum ls_field_id long_candidate(const char *name, size_t len) {
       return LS_FIELD_X_FORWARDED_PROTO;
     }
   case 19:
-    return LS_FIELD_IF_UNMODIFIED_SINCE;
+    return name[0] == 'c' || name[0] == 'C' ? LS_FIELD_CONTENT_DISPOSITION : LS_FIELD_IF_UNMODIFIED_SINCE;
   case 25:
     return LS_FIELD_UPGRADE_INSECURE_REQUESTS;
   default:
@@ -240,7 +242,8 @@ bool ls_field_may_trail(struct ls_slice name) {
   for (size_t i = 0; id == LS_FIELD_OTHER && i < sizeof others / sizeof *others; i++)
     if (ls_field_name_equal(name, others[i]))
       return false;
-  return id == LS_FIELD_OTHER || id == LS_FIELD_ETAG || id == LS_FIELD_SERVER;
+  return id == LS_FIELD_OTHER || id == LS_FIELD_ACCEPT_RANGES || id == LS_FIELD_CONTENT_DISPOSITION ||
+         id == LS_FIELD_ETAG || id == LS_FIELD_SERVER;
 }
 
 bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {

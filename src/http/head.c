@@ -94,18 +94,15 @@ struct ls_slice ls_head_value(const struct ls_head *head, uint32_t index) {
 
 int ls_head_find(const struct ls_head *head, struct ls_slice name, uint32_t from) {
   enum ls_field_id id = ls_field_lookup(name);
-  for (uint32_t i = from; i < head->count; i++) {
-    if (head->fields[i].id != id)
-      continue;
-    if (id != LS_FIELD_OTHER || ls_field_name_equal(ls_head_name(head, i), name))
+  if (id != LS_FIELD_OTHER)
+    return ls_head_find_common(head, id, from);
+  for (uint32_t i = from; i < head->count; i++)
+    if (head->fields[i].id == LS_FIELD_OTHER && ls_field_name_equal(ls_head_name(head, i), name))
       return (int)i;
-  }
   return -1;
 }
 
 struct ls_slice ls_head_get(const struct ls_head *head, enum ls_field_id id) {
-  for (uint32_t i = 0; i < head->count; i++)
-    if (head->fields[i].id == id)
-      return ls_head_value(head, i);
-  return ls_slice(NULL, 0);
+  int index = ls_head_find_common(head, id, 0);
+  return index < 0 ? ls_slice(NULL, 0) : ls_head_value(head, (uint32_t)index);
 }

@@ -58,6 +58,14 @@ struct ls_slice ls_head_value(const struct ls_head *head, uint32_t index);
 
 /* Index of the next field with this name (any case), from index from on; -1: none. */
 int ls_head_find(const struct ls_head *head, struct ls_slice name, uint32_t from);
+/* The same of a common field. */
+static inline int ls_head_find_common(const struct ls_head *head, enum ls_field_id id, uint32_t from) {
+  for (uint32_t i = from; i < head->count; i++)
+    if (head->fields[i].id == id)
+      return (int)i;
+  return -1;
+}
+
 /* The first value of a common field; ptr NULL: absent. */
 struct ls_slice ls_head_get(const struct ls_head *head, enum ls_field_id id);
 

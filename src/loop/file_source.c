@@ -43,6 +43,11 @@ static int open_at(int folder, const char *path, int flags) {
 
 /* ---- paths below a root ---- */
 
+/* Of a source with a root: what is behind that. */
+static const char *path_below(const struct ls_file_source *source) {
+  return source->path + strlen(source->root) + 1;
+}
+
 /* Whether it goes down only, links aside. */
 static bool descends(const char *path) {
   if (path[0] == '/')
@@ -123,18 +128,39 @@ static int open_below(const struct ls_file_source *source) {
   if (folder < 0)
     return folder;
   if (!source->follow)
-    return open_contained(folder, source->path);
-  int fd = open_at(folder, source->path, READING);
+    return open_contained(folder, path_below(source));
+  int fd = open_at(folder, path_below(source), READING);
   close(folder);
   return fd;
 }
 
+/* The root as a descriptor, -EAGAIN, or a final code. Learns whether a link leads there. */
+static int open_root_cached(struct ls_file_cache *cache, struct ls_file_source *source) {
+  const int flags = O_PATH | O_DIRECTORY;
+  int folder = -ELOOP;
+  if (!source->root_linked)
+    folder = ls_file_open_cached(cache, AT_FDCWD, source->root, flags, RESOLVE_NO_SYMLINKS);
+  source->root_linked = folder == -ELOOP;
+  return source->root_linked ? ls_file_open_cached(cache, AT_FDCWD, source->root, flags, 0) : folder;
+}
+
+/* The file in one call, where that can be: else -ELOOP. An empty root or path is no part of a whole one. */
+static int open_whole_cached(struct ls_file_cache *cache, const struct ls_file_source *source) {
+  if (source->root[0] == '\0' || path_below(source)[0] == '\0' || (source->root_linked && !source->follow))
+    return -ELOOP;
+  int fd = ls_file_open_cached(cache, AT_FDCWD, source->path, O_RDONLY, source->follow ? 0 : RESOLVE_NO_SYMLINKS);
+  return fd == -ENAMETOOLONG ? -ELOOP : fd;
+}
+
 /* The descriptor, -EAGAIN, or a final code. */
-static int open_below_cached(struct ls_file_cache *cache, const struct ls_file_source *source) {
-  int folder = ls_file_open_cached(cache, AT_FDCWD, source->root, O_PATH | O_DIRECTORY, 0);
+static int open_below_cached(struct ls_file_cache *cache, struct ls_file_source *source) {
+  int fd = open_whole_cached(cache, source);
+  if (fd != -ELOOP)
+    return fd;
+  int folder = open_root_cached(cache, source);
   if (folder < 0)
     return folder;
-  int fd = ls_file_open_cached(cache, folder, source->path, O_RDONLY, source->follow ? 0 : BELOW);
+  fd = ls_file_open_cached(cache, folder, path_below(source), O_RDONLY, source->follow ? 0 : BELOW);
   close(folder);
   return below_code(fd);
 }
@@ -156,7 +182,7 @@ static int take_attributes(struct ls_file_source *source, const struct statx *st
 }
 
 static int check_path(struct ls_file_source *source) {
-  return source->root == NULL || descends(source->path) ? 0 : fail(source, "open", -EACCES);
+  return source->root == NULL || descends(path_below(source)) ? 0 : fail(source, "open", -EACCES);
 }
 
 int ls_file_source_open_cached(struct ls_file_cache *cache, struct ls_file_source *source) {

@@ -4,7 +4,10 @@
  *
  * With a root the path is taken below that folder and cannot leave it: a path that begins with '/' or has a segment ".."
  * is refused, and so is one that leaves the folder through a symbolic link (openat2(2), RESOLVE_BENEATH: absolute links
- * too). Where the kernel does not have openat2 no link below the root is followed at all. */
+ * too). Where the kernel does not have openat2 no link below the root is followed at all.
+ *
+ * The folder is found anew each time, so one that is put in its place is there at once. Where no link is on the whole way
+ * (RESOLVE_NO_SYMLINKS) the path itself shows that it stays below the root, and one call opens the file. */
 #ifndef LS_LOOP_FILE_SOURCE_H
 #define LS_LOOP_FILE_SOURCE_H
 
@@ -17,8 +20,9 @@
 
 struct ls_file_source {
   const char *root; /* NULL: the path as it is. Both borrowed */
-  const char *path;
-  bool follow; /* symbolic links may lead out of the root */
+  const char *path; /* as the system takes it: of one below a root, with that in front */
+  bool follow;      /* symbolic links may lead out of the root */
+  bool root_linked; /* the way to the root is known to lead over a link. May be set before, and is learned */
 
   int fd; /* -1: not open */
   dev_t device;
@@ -29,6 +33,7 @@ struct ls_file_source {
   const char *failed;        /* the system call that failed: "open", "stat", "read" */
 };
 
+/* path: where there is a root, that, '/' and the path below it. */
 void ls_file_source_init(struct ls_file_source *source, const char *root, const char *path, bool follow);
 void ls_file_source_close(struct ls_file_source *source); /* harmless when not open */
 

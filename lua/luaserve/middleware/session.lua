@@ -17,35 +17,53 @@ local COOKIE_MAX = 4096 -- bytes of a whole Set-Cookie field that every user age
 local ATTRIBUTES_MAX = 300 -- what is behind the value, with a domain of the usual length
 local ID_BYTES = 32
 
+local base64url_decode, decrypt = crypto.base64url_decode, crypto.decrypt
+local ipairs, next_value, os, setmetatable, tonumber, type = ipairs, next, os, setmetatable, tonumber, type
+local format, match, math_type, tointeger = string.format, string.match, math.type, math.tointeger
+
 local sorted = { sort_keys = true }
 
 -- ---- the table that handlers see ----
 
--- What the middleware knows of a session is in the metatable of its table, so that nothing but the visitor's values is
--- in that. A value of the same name hides a method.
+-- What the middleware knows of a session is its metatable, the state, so that nothing but the visitor's values is in
+-- the table. A value of the same name hides a method.
 local methods = {}
-
-local function state_of(session) return getmetatable(session).state end
 
 --- Gives the session a new name: at each login, so that a name that somebody else has put there is worth nothing.
 function methods.regenerate(session)
-  state_of(session).regenerate = true
+  getmetatable(session).regenerate = true
 end
 
 --- Forgets the session.
 function methods.destroy(session)
   for name in pairs(session) do session[name] = nil end
-  state_of(session).regenerate = true
+  getmetatable(session).regenerate = true
 end
 
-local function new_session(values, state)
-  return setmetatable(values, { __index = methods, __name = "luaserve.session", state = state })
+--- Its values as they are now, to be compared later, and how many; nil where there is a table among them, which can
+-- change by itself.
+local function copy_flat(session)
+  local copy, count = {}, 0
+  for name, value in next_value, session do
+    if type(value) == "table" then return nil end
+    copy[name], count = value, count + 1
+  end
+  return copy, count
+end
+
+--- Whether the values are those of the copy: as JSON has them, in which 1 is not 1.0.
+local function is_same(session, copy, count)
+  for name, value in next_value, session do
+    if copy[name] ~= value or math_type(copy[name]) ~= math_type(value) then return false end
+    count = count - 1
+  end
+  return count == 0
 end
 
 --- The values as text, the same for the same values; nil: there is none.
 local function encode_values(session)
   if next(session) == nil then return nil end
-  local ok, text = pcall(json.encode, { values = session }, sorted)
+  local ok, text = pcall(json.encode, session, sorted)
   if not ok then error(WHAT .. ": the session cannot be kept: " .. tostring(text), 0) end
   return text
 end
@@ -54,16 +72,16 @@ end
 
 --- A record as text, and back; what is no record, or is over, is nil.
 local function encode_record(state, text, now)
-  return ("%d.%d.%s"):format(state.created, now, text)
+  return format('%d.%d.{"values":%s}', state.created, now, text)
 end
 
 local function decode_record(record, now, idle, absolute)
-  local created, saved, text = record:match("^(%d+)%.(%d+)%.(.*)$")
-  created, saved = math.tointeger(tonumber(created)), math.tointeger(tonumber(saved))
+  local created, saved, text = match(record, '^(%d+)%.(%d+)%.{"values":(.*)}$')
+  created, saved = tointeger(tonumber(created)), tointeger(tonumber(saved))
   if not created or not saved or now - created >= absolute or now - saved >= idle then return nil end
-  local decoded = json.decode(text)
-  if type(decoded) ~= "table" or type(decoded.values) ~= "table" then return nil end
-  return { created = created, saved = saved, text = text }, decoded.values
+  local values = json.decode(text)
+  if type(values) ~= "table" then return nil end
+  return values, created, saved, text
 end
 
 local function keys_of(secret)
@@ -85,10 +103,10 @@ local function cookie_backend(secret, name)
 
   --- record, and whether it was sealed by an old key.
   function backend.load(value)
-    local box = crypto.base64url_decode(value)
+    local box = base64url_decode(value)
     if not box then return nil end
-    for i, key in ipairs(keys) do
-      local record = crypto.decrypt(key, box, aad)
+    for i = 1, #keys do
+      local record = decrypt(keys[i], box, aad)
       if record then return record, i > 1 end
     end
     return nil
@@ -173,15 +191,25 @@ return function(options)
       secure = secure == nil and req.secure or secure or nil, max_age = max_age }
   end
 
+  --- The session, and its state: saved is nil where it has to be saved anyway, kept what it was, as copy_flat has it,
+  -- or as text without a count.
   local function load(req)
-    local value = req:cookie(name)
-    local record, is_old
+    local value, now = req:cookie(name), os.time()
+    local record, is_old, values, created, saved, text, flat, count
     if value then record, is_old = backend.load(value) end
-    local state, values
-    if record then state, values = decode_record(record, os.time(), idle, absolute) end
-    if not state then return new_session({}, { had_cookie = value ~= nil, created = os.time() }) end
-    state.id, state.had_cookie, state.stale = value, true, is_old
-    return new_session(values, state)
+    if record then values, created, saved, text = decode_record(record, now, idle, absolute) end
+    if values then flat, count = copy_flat(values) end
+    if is_old then saved = nil end
+    local state = { __index = methods, __name = "luaserve.session", had_cookie = value ~= nil, id = values and value,
+      created = created or now, saved = saved, kept = flat or text, count = count }
+    return setmetatable(values or {}, state), state
+  end
+
+  --- Whether the store, or the cookie, has it as it is now, and need not hear of it.
+  local function is_kept(session, state, now)
+    if state.regenerate or not state.saved or now - state.saved >= refresh then return false end
+    if state.count then return is_same(session, state.kept, state.count) end
+    return encode_values(session) == state.kept
   end
 
   local function forget(req, res, state)
@@ -189,11 +217,11 @@ return function(options)
     if state.had_cookie then res:clear_cookie(name, attributes_for(req)) end
   end
 
-  local function save(req, res, session)
-    local state, now = state_of(session), os.time()
+  local function save(req, res, session, state)
+    local now = os.time()
+    if is_kept(session, state, now) then return end
     local text = encode_values(session)
     if not text then return forget(req, res, state) end
-    if text == state.text and not (state.regenerate or state.stale) and now - state.saved < refresh then return end
     local id = state.id
     if state.regenerate and id then
       backend.delete(id)
@@ -210,13 +238,14 @@ return function(options)
   end
 
   return function(req, res, next)
-    local session, locals = load(req), req.locals
+    local session, state = load(req)
+    local locals = req.locals
     locals.session = session
     res:on_head(function()
-      if getmetatable(locals.session) == nil then
+      if locals.session ~= session and getmetatable(locals.session) == nil then
         error(WHAT .. ": another table stands in req.locals.session: set what is in it, or destroy it", 0)
       end
-      save(req, res, session)
+      save(req, res, session, state)
     end)
     return next()
   end

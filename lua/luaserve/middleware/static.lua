@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The files of a folder, below a prefix of the path.
 
+local files = require "luaserve.core.files"
 local http_error = require "luaserve.http_error"
 local option = require "luaserve.core.option"
 local options_of = require "luaserve.core.options"
@@ -12,23 +13,6 @@ local KNOWN = { "cache_control", "dotfiles", "fall_through", "index", "max_age",
 -- What says that there is no such file for this client; other failures are the server's.
 local missing = { ENOENT = true, ENOTDIR = true, EACCES = true, ELOOP = true, ENAMETOOLONG = true, EINVAL = true,
   EISDIR = true, EXDEV = true }
-
-local function decode_byte(digits) return string.char(tonumber(digits, 16)) end
-
---- The file's path below the root; nil where there cannot be one: a segment that hides a slash, or a name that begins
--- with a dot, but for .well-known (RFC 8615), which is there to be asked for.
-local function file_path(path, is_decoded, with_dotfiles)
-  path = path:gsub("^/+", "")
-  if not is_decoded then
-    if path:find("%%2[fF]") then return nil end
-    path = path:gsub("%%(%x%x)", decode_byte)
-  end
-  if path:find("[\0\\]") or path:find("//", 1, true) then return nil end
-  if with_dotfiles then return path end
-  local from = path:sub(1, 12) == ".well-known/" and 12 or 1
-  if path:byte(from) == 46 or path:find("/.", from, true) then return nil end
-  return path
-end
 
 --- Where a folder is, with a slash behind; never on another host, as "//host" and "/\host" are.
 local function folder_url(req)
@@ -64,18 +48,19 @@ return function(options)
   if type(index) == "string" then index = { index } end
   local with_dotfiles = option(options, WHAT, "dotfiles", "boolean", false)
   local fall_through = option(options, WHAT, "fall_through", "boolean", true)
-  local file_options = {
+  local ok, file_options = pcall(files.prepare, {
     root = root,
     cache_control = option(options, WHAT, "cache_control", "header value"),
     max_age = option(options, WHAT, "max_age", "size"),
     precompressed = option(options, WHAT, "precompressed", "boolean", false),
     symlinks = option(options, WHAT, "symlinks", "boolean", false),
-  }
+  })
+  if not ok then error(WHAT .. ": " .. file_options:gsub("^res:send_file: ", ""), 2) end
 
   --- Whether the file was sent, or the client has left; else the code.
   local function send(res, path)
-    local ok, message, code = res:send_file(path, file_options)
-    if ok or code == "ECLOSED" then return true end
+    local sent, message, code = res:send_file(path, file_options)
+    if sent or code == "ECLOSED" then return true end
     if not missing[code] then error(message, 0) end
     return false, code
   end
@@ -88,8 +73,8 @@ return function(options)
   end
 
   --- Whether it has been answered. Links in an index are relative to its folder, so only there it can be had.
-  local function answer(req, res, path)
-    if req.path:byte(-1) == 47 then return send_index(res, path == "" and path or path:gsub("/*$", "/")) end
+  local function answer(req, res, path, is_folder)
+    if is_folder then return send_index(res, path == "" and path or path:gsub("/*$", "/")) end
     local sent, code
     if path ~= "" then sent, code = send(res, path) end
     if sent or (path ~= "" and code ~= "EISDIR") or not index then return sent end
@@ -102,8 +87,9 @@ return function(options)
     if method == "GET" or method == "HEAD" then
       local rest
       if param_name then rest = req.params[param_name] or "" else rest = below(req.path, prefix) end
-      local path = rest and file_path(rest, param_name ~= nil, with_dotfiles)
-      if path and answer(req, res, path) then return end
+      local path, is_folder
+      if rest then path, is_folder = files.path(req, rest, not param_name, with_dotfiles) end
+      if path and answer(req, res, path, is_folder) then return end
       if rest and not fall_through then error(http_error.new(404)) end
     end
     return next()

@@ -61,15 +61,20 @@ static int open_count(void) {
   return count;
 }
 
-/* 0 or the code; what can be opened is read whole, against content. */
-static int open_in(const char *path, bool follow, bool inline_first, const char *content) {
+/* 0 or the code; what can be opened is read whole, against content. linked: what is known of the root, and what has been
+ * learned. */
+static int open_below(const char *root, bool *linked, const char *path, bool follow, bool inline_first,
+                      const char *content) {
   struct ls_file_cache cache = {0};
   struct ls_file_source source;
-  char bytes[64];
-  ls_file_source_init(&source, "root", path, follow);
+  char bytes[64], whole[512];
+  snprintf(whole, sizeof whole, "%s/%s", root, path);
+  ls_file_source_init(&source, root, whole, follow);
+  source.root_linked = *linked;
   int rc = inline_first ? ls_file_source_open_cached(&cache, &source) : -EAGAIN;
   if (rc == -EAGAIN)
     rc = ls_file_source_open(&source);
+  *linked = source.root_linked;
   CHECK((rc == 0) == (source.fd >= 0));
   CHECK((rc == 0) == (source.failed == NULL));
   if (rc == 0) {
@@ -78,6 +83,13 @@ static int open_in(const char *path, bool follow, bool inline_first, const char 
     CHECK_BYTES(bytes, (size_t)n, content);
   }
   ls_file_source_close(&source);
+  return rc;
+}
+
+static int open_in(const char *path, bool follow, bool inline_first, const char *content) {
+  bool linked = false;
+  int rc = open_below("root", &linked, path, follow, inline_first, content);
+  CHECK(!linked);
   return rc;
 }
 
@@ -131,6 +143,29 @@ static void links_may_be_allowed_to_lead_out(void) {
   }
 }
 
+/* A link to a folder is how a new version of a site is often put in the place of the old one. */
+static void a_root_behind_a_link_is_found_anew_each_time(void) {
+  bool linked = false, inline_first = true;
+  CHECK_INT(mkdir("other", 0700), 0);
+  write_file("other/file", "another");
+  CHECK_INT(symlink("root", "current"), 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK_INT(open_below("current", &linked, "file", false, inline_first, "content"), 0);
+    CHECK_INT(open_below("current", &linked, "inside", false, inline_first, "deeper"), 0);
+    CHECK_INT(open_below("current", &linked, "out", false, inline_first, ""), -EACCES);
+    CHECK_INT(open_below("current", &linked, "../secret", false, inline_first, ""), -EACCES);
+  }
+  CHECK(linked);
+  CHECK_INT(symlink("other", "next"), 0);
+  CHECK_INT(rename("next", "current"), 0);
+  CHECK_INT(open_below("current", &linked, "file", false, inline_first, "another"), 0);
+  CHECK_INT(unlink("current"), 0);
+  CHECK_INT(open_below("current", &linked, "file", false, inline_first, ""), -ENOENT);
+  CHECK_INT(rename("other", "current"), 0);
+  CHECK_INT(open_below("current", &linked, "file", false, inline_first, "another"), 0);
+  CHECK_INT(open_below("", &linked, "file", false, inline_first, ""), -ENOENT);
+}
+
 static void without_a_root_the_path_is_taken_as_it_is(void) {
   struct ls_file_source source;
   ls_file_source_init(&source, NULL, "root/../root/out", false);
@@ -159,7 +194,7 @@ static void reads_at_any_place(void) {
     CHECK_BYTES(bytes, 3, "ont");
     CHECK_INT(ls_file_source_read_cached(&cache, &source, bytes, 3, 7), 0);
     struct ls_file_source again;
-    ls_file_source_init(&again, "root", "file", false);
+    ls_file_source_init(&again, "root", "root/file", false);
     CHECK_INT(ls_file_source_open_cached(&cache, &again), 0);
     CHECK_INT(again.size, source.size);
     CHECK_INT(again.inode, source.inode);
@@ -196,6 +231,7 @@ int main(void) {
   make_tree();
   RUN(a_root_keeps_in);
   RUN(links_may_be_allowed_to_lead_out);
+  RUN(a_root_behind_a_link_is_found_anew_each_time);
   RUN(without_a_root_the_path_is_taken_as_it_is);
   RUN(reads_at_any_place);
   RUN(a_root_keeps_in_without_openat2); /* the last: it cannot be taken back */

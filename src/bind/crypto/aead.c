@@ -9,7 +9,7 @@
 #include "bind/crypto/impl.h"
 #include "script/options.h"
 
-enum { KEY = 32, NONCE = 12, TAG = 16, OVERHEAD = 1 + NONCE + TAG, ANY = -1 };
+enum { KEY = LS_CRYPTO_SEAL_KEY, NONCE = 12, TAG = 16, OVERHEAD = 1 + NONCE + TAG, ANY = -1 };
 
 static const char *const names[] = {"aes-256-gcm", "chacha20-poly1305", NULL};
 static const char *const openssl_names[] = {"AES-256-GCM", "ChaCha20-Poly1305"};
@@ -21,6 +21,30 @@ static EVP_CIPHER *cipher_of(lua_State *L, int algorithm) {
   if (crypto->ciphers[algorithm] == NULL)
     ls_crypto_raise(L, names[algorithm]);
   return crypto->ciphers[algorithm];
+}
+
+/* Ready for the key, but for the nonce. Who fails with it says that it has none any more. */
+static struct ls_crypto_sealer *sealer_of(lua_State *L, int algorithm, bool seals, struct ls_slice key) {
+  struct ls_crypto_sealer *sealer = &ls_crypto_of(L)->sealers[algorithm][seals];
+  if (sealer->keyed && CRYPTO_memcmp(sealer->key, key.ptr, KEY) == 0)
+    return sealer;
+  sealer->keyed = false;
+  const EVP_CIPHER *cipher = cipher_of(L, algorithm);
+  if (sealer->context == NULL)
+    sealer->context = EVP_CIPHER_CTX_new();
+  const unsigned char *bytes = (const unsigned char *)key.ptr;
+  if (sealer->context == NULL || !EVP_CipherInit_ex2(sealer->context, cipher, bytes, NULL, seals, NULL))
+    ls_crypto_raise(L, names[algorithm]);
+  memcpy(sealer->key, key.ptr, KEY);
+  sealer->keyed = true;
+  return sealer;
+}
+
+void ls_crypto_dispose_sealers(struct ls_crypto *crypto) {
+  for (int i = 0; i < LS_CRYPTO_SEALS; i++)
+    for (int seals = 0; seals < 2; seals++)
+      EVP_CIPHER_CTX_free(crypto->sealers[i][seals].context);
+  OPENSSL_cleanse(crypto->sealers, sizeof crypto->sealers);
 }
 
 /* The options at index 3. */
@@ -52,12 +76,10 @@ static struct ls_slice check_data(lua_State *L) {
   return data;
 }
 
-static bool seal(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, struct ls_slice key, struct ls_slice aad,
-                 struct ls_slice data, unsigned char *box) {
+static bool seal(EVP_CIPHER_CTX *context, struct ls_slice aad, struct ls_slice data, unsigned char *box) {
   unsigned char *nonce = box + 1, *coded = nonce + NONCE;
   int len = 0, rest = 0;
-  return RAND_bytes(nonce, NONCE) == 1 &&
-         EVP_EncryptInit_ex2(context, cipher, (const unsigned char *)key.ptr, nonce, NULL) &&
+  return RAND_bytes(nonce, NONCE) == 1 && EVP_EncryptInit_ex2(context, NULL, NULL, nonce, NULL) &&
          (aad.len == 0 || EVP_EncryptUpdate(context, NULL, &len, (const unsigned char *)aad.ptr, (int)aad.len)) &&
          (data.len == 0 || EVP_EncryptUpdate(context, coded, &len, (const unsigned char *)data.ptr, (int)data.len)) &&
          EVP_EncryptFinal_ex(context, coded + data.len, &rest) &&
@@ -73,25 +95,23 @@ static bool seal(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, struct ls_sl
 static int l_encrypt(lua_State *L) {
   struct ls_slice key = check_key(L), data = check_data(L), aad;
   int algorithm = read_options(L, "crypto.encrypt", 0, &aad);
-  EVP_CIPHER *cipher = cipher_of(L, algorithm);
+  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, true, key);
   luaL_Buffer buffer;
   unsigned char *box = (unsigned char *)luaL_buffinitsize(L, &buffer, data.len + OVERHEAD);
   box[0] = (unsigned char)(algorithm + 1);
-  EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-  bool well = context != NULL && seal(context, cipher, key, aad, data, box);
-  EVP_CIPHER_CTX_free(context);
-  if (!well)
+  if (!seal(sealer->context, aad, data, box)) {
+    sealer->keyed = false;
     return ls_crypto_raise(L, "crypto.encrypt");
+  }
   luaL_pushresultsize(&buffer, data.len + OVERHEAD);
   return 1;
 }
 
-static bool open_box(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, struct ls_slice key, struct ls_slice aad,
-                     struct ls_slice box, unsigned char *out) {
+static bool open_box(EVP_CIPHER_CTX *context, struct ls_slice aad, struct ls_slice box, unsigned char *out) {
   const unsigned char *nonce = (const unsigned char *)box.ptr + 1, *coded = nonce + NONCE;
   size_t data_len = box.len - OVERHEAD;
   int len = 0, rest = 0;
-  return EVP_DecryptInit_ex2(context, cipher, (const unsigned char *)key.ptr, nonce, NULL) &&
+  return EVP_DecryptInit_ex2(context, NULL, NULL, nonce, NULL) &&
          EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, (void *)(uintptr_t)(coded + data_len)) &&
          (aad.len == 0 || EVP_DecryptUpdate(context, NULL, &len, (const unsigned char *)aad.ptr, (int)aad.len)) &&
          (data_len == 0 || EVP_DecryptUpdate(context, out, &len, coded, (int)data_len)) &&
@@ -109,15 +129,11 @@ static int l_decrypt(lua_State *L) {
   bool known = algorithm == 0 || algorithm == 1;
   if (!known || (wanted != ANY && wanted != algorithm))
     return ls_crypto_push_invalid(L, "the box does not open");
-  EVP_CIPHER *cipher = cipher_of(L, algorithm);
+  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, false, key);
   luaL_Buffer buffer;
   unsigned char *out = (unsigned char *)luaL_buffinitsize(L, &buffer, box.len);
-  EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-  if (context == NULL)
-    return ls_crypto_raise(L, "crypto.decrypt");
-  bool well = open_box(context, cipher, key, aad, box, out);
-  EVP_CIPHER_CTX_free(context);
-  if (!well) {
+  if (!open_box(sealer->context, aad, box, out)) {
+    sealer->keyed = false;
     OPENSSL_cleanse(out, box.len - OVERHEAD); /* nobody may use what was not proven */
     return ls_crypto_push_invalid(L, "the box does not open");
   }

@@ -135,7 +135,8 @@ static int l_gc(lua_State *L) {
   struct ls_crypto *crypto = lua_touserdata(L, 1);
   for (int i = 0; i < LS_CRYPTO_DIGESTS; i++)
     EVP_MD_free(crypto->digests[i]);
-  for (int i = 0; i < 2; i++)
+  ls_crypto_dispose_sealers(crypto);
+  for (int i = 0; i < LS_CRYPTO_SEALS; i++)
     EVP_CIPHER_free(crypto->ciphers[i]);
   EVP_MAC_free(crypto->hmac);
   EVP_MD_CTX_free(crypto->md);

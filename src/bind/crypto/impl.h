@@ -19,14 +19,25 @@
 
 #define LS_CRYPTO_DIGESTS 14
 #define LS_CRYPTO_DIGEST_MAX EVP_MAX_MD_SIZE
+#define LS_CRYPTO_SEALS 2
+#define LS_CRYPTO_SEAL_KEY 32
+
+/* What seals or opens with a key, kept with it for as long as that is the one that is used: to make it ready takes as long as
+ * sealing a page. */
+struct ls_crypto_sealer {
+  EVP_CIPHER_CTX *context; /* NULL: not used yet */
+  bool keyed;
+  unsigned char key[LS_CRYPTO_SEAL_KEY];
+};
 
 /* A userdata, upvalue 1 of every function of the module. What is fetched stays: a fetch costs more than a hash. */
 struct ls_crypto {
   EVP_MD *digests[LS_CRYPTO_DIGESTS]; /* in the order of digest.c's names; NULL: not used yet */
   EVP_MAC *hmac;
-  EVP_CIPHER *ciphers[2]; /* in the order of aead.c's */
-  EVP_MD_CTX *md;         /* for hashes in one go */
-  uint64_t uuid_ms;       /* of the last UUID of version 7 */
+  EVP_CIPHER *ciphers[LS_CRYPTO_SEALS]; /* in the order of aead.c's, as these: that open, and that seal */
+  struct ls_crypto_sealer sealers[LS_CRYPTO_SEALS][2];
+  EVP_MD_CTX *md;   /* for hashes in one go */
+  uint64_t uuid_ms; /* of the last UUID of version 7 */
   uint16_t uuid_count;
 };
 
@@ -110,6 +121,9 @@ extern const luaL_Reg ls_crypto_derive_functions[];
 void ls_crypto_digest_open(lua_State *L);
 void ls_crypto_key_open(lua_State *L);
 void ls_crypto_certificate_open(lua_State *L);
+
+/* Frees them, and wipes their keys. */
+void ls_crypto_dispose_sealers(struct ls_crypto *crypto);
 
 /* A public key, with a reference of its own to pkey. Returns 1. */
 int ls_crypto_push_public_key(lua_State *L, EVP_PKEY *pkey);

@@ -113,19 +113,9 @@ static struct ls_validators find_validators(struct ls_file_answer *answer, int64
 
 /* ---- fields ---- */
 
-/* Unless the handler has set it. */
+/* Unless the handler has set it. Values of options have been looked at when those were read. */
 static int set_default(struct ls_headers *headers, enum ls_field_id id, const char *value) {
-  if (value == NULL || ls_headers_has(headers, id))
-    return 0;
-  return ls_headers_add(headers, ls_field_name(id), ls_slice_of(value));
-}
-
-/* The same for a field without a number. */
-static int set_default_name(struct ls_headers *headers, const char *name, const char *value) {
-  struct ls_slice field = ls_slice_of(name);
-  if (value == NULL || ls_headers_find(headers, field, 0) >= 0)
-    return 0;
-  return ls_headers_add(headers, field, ls_slice_of(value));
+  return value == NULL ? 0 : ls_headers_default(headers, id, ls_slice_of(value));
 }
 
 static int set_date(struct ls_headers *headers, int64_t modified) {
@@ -196,9 +186,9 @@ static int set_content(struct ls_file_answer *answer) {
   if (status == 0)
     status = set_date(headers, answer->modified);
   if (status == 0)
-    status = set_default_name(headers, "content-disposition", answer->options.disposition);
+    status = set_default(headers, LS_FIELD_CONTENT_DISPOSITION, answer->options.disposition);
   if (status == 0 && may_be_partial(answer))
-    status = set_default_name(headers, "accept-ranges", "bytes");
+    status = set_default(headers, LS_FIELD_ACCEPT_RANGES, "bytes");
   return status;
 }
 
@@ -213,9 +203,8 @@ static void take_whole(struct ls_file_answer *answer) {
 /* The only Range field; ptr NULL: there is none that can be followed. */
 static struct ls_slice range_field(const struct ls_file_answer *answer) {
   const struct ls_head *head = head_of(answer);
-  struct ls_slice name = ls_field_name(LS_FIELD_RANGE);
-  int index = is_get(answer) && may_be_partial(answer) ? ls_head_find(head, name, 0) : -1;
-  if (index < 0 || ls_head_find(head, name, (uint32_t)index + 1) >= 0)
+  int index = is_get(answer) && may_be_partial(answer) ? ls_head_find_common(head, LS_FIELD_RANGE, 0) : -1;
+  if (index < 0 || ls_head_find_common(head, LS_FIELD_RANGE, (uint32_t)index + 1) >= 0)
     return ls_slice(NULL, 0);
   return ls_head_value(head, (uint32_t)index);
 }
@@ -265,7 +254,7 @@ static int answer_unsatisfiable(struct ls_file_answer *answer) {
   snprintf(text, sizeof text, "bytes */%" PRIu64, answer->source.size);
   int status = ls_headers_set(headers, ls_slice_of("content-range"), ls_slice_of(text));
   if (status == 0)
-    status = set_default_name(headers, "accept-ranges", "bytes");
+    status = set_default(headers, LS_FIELD_ACCEPT_RANGES, "bytes");
   return answered(status == 0 ? ls_http_answer_without(answer->call, 416) : status);
 }
 

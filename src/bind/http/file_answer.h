@@ -2,7 +2,8 @@
 /* file_answer: one res:send_file under way, from the options to the last byte. An operation of its own and no wait of the
  * call: a job on the pool may outlive the request, and once this is an orphan it touches nothing but its own memory.
  *
- *   send_file.c    the options, and what Lua gets
+ *   file_options.c what is asked for
+ *   send_file.c    the operation, and what Lua gets
  *   file_answer.c  what the answer is: validators, preconditions, ranges, header fields. Knows no Lua
  *   file_feed.c    the bytes: opens, reads and sends, piece by piece. Knows no Lua */
 #ifndef LS_BIND_HTTP_FILE_ANSWER_H
@@ -12,8 +13,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "bind/http/file_options.h"
 #include "bind/http/impl.h"
-#include "bind/http/precondition.h"
 #include "http/byteranges.h"
 #include "loop/file_source.h"
 #include "loop/work.h"
@@ -22,16 +23,8 @@
 #define LS_FILE_LEND_MIN ((size_t)64 * 1024)   /* from so many on they go from the page cache to the socket */
 #define LS_FILE_POOL_MIN ((size_t)512 * 1024)  /* also where that takes a change of threads */
 #define LS_FILE_LEND_MAX ((size_t)1024 * 1024) /* so many at a time, for the sake of others */
-#define LS_FILE_WAIT ((size_t)16 * 1024)       /* is written where the socket takes no more: that waits until it does */
-
-struct ls_file_options {
-  const char *path, *root; /* root NULL: the path as it is */
-  const char *content_type, *cache_control,
-      *disposition; /* field values; NULL: content_type by the path, the others none */
-  char *etag; /* as it is sent, with room for a coding; NULL: made from the file's attributes, where with_etag is set */
-  int status; /* 0: res.status */
-  bool follow, with_etag, with_date, with_ranges, precompressed;
-};
+#define LS_FILE_FIRST ((size_t)16 * 1024)      /* of these are written with the head, before the socket is lent */
+#define LS_FILE_WAIT ((size_t)4 * 1024)        /* is written where the socket takes no more: that waits until it does */
 
 enum { LS_FILE_CANDIDATES = 3 };
 

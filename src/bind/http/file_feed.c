@@ -136,7 +136,9 @@ static size_t piece_of(const struct ls_file_answer *answer, size_t most) {
 
 /* Of a large file only the beginning, behind the head, and what waits for room: the rest does without the copies. */
 static size_t next_len(const struct ls_file_answer *answer) {
-  return piece_of(answer, answer->is_full || answer->left >= LS_FILE_LEND_MIN ? LS_FILE_WAIT : LS_FILE_CHUNK);
+  if (answer->is_full)
+    return piece_of(answer, LS_FILE_WAIT);
+  return piece_of(answer, answer->left >= LS_FILE_LEND_MIN ? LS_FILE_FIRST : LS_FILE_CHUNK);
 }
 
 /* What a job has read. */
@@ -167,13 +169,18 @@ static size_t lend_len(const struct ls_file_answer *answer) {
   return piece_of(answer, LS_FILE_LEND_MAX);
 }
 
+static void close_lent(struct ls_file_answer *answer) {
+  if (answer->lent >= 0)
+    close(answer->lent);
+  answer->lent = -1;
+}
+
 /* Any thread. The descriptor is closed at once, or a connection that is dropped meanwhile would stay open. */
 static void send_lent(struct ls_file_answer *answer) {
   size_t len = lend_len(answer);
   answer->lent_sent = ls_file_source_send(&answer->source, answer->lent, answer->offset, len);
   answer->is_full = answer->lent_sent < len;
-  close(answer->lent);
-  answer->lent = -1;
+  close_lent(answer);
 }
 
 static int take_lent(struct ls_file_answer *answer) {
@@ -189,16 +196,17 @@ static int take_lent(struct ls_file_answer *answer) {
 static int send_piece(struct ls_file_answer *answer) {
   if (!answer->begun || answer->is_full || answer->left < LS_FILE_LEND_MIN)
     return send_cached(answer);
-  bool cached = ls_file_source_is_cached(&answer->module->files, &answer->source, answer->offset, lend_len(answer));
-  if (!cached && answer->left < LS_FILE_POOL_MIN)
-    return send_cached(answer);
   answer->lent = ls_response_lend(answer->call->request);
   if (answer->lent < 0)
     return answer->lent == -EAGAIN ? STEP_WAITS : send_cached(answer);
-  if (!cached)
+  if (ls_file_source_is_cached(&answer->module->files, &answer->source, answer->offset, lend_len(answer))) {
+    send_lent(answer);
+    return take_lent(answer);
+  }
+  if (answer->left >= LS_FILE_POOL_MIN)
     return submit(answer);
-  send_lent(answer);
-  return take_lent(answer);
+  close_lent(answer);
+  return send_cached(answer);
 }
 
 static int send_more(struct ls_file_answer *answer) {
@@ -206,7 +214,7 @@ static int send_more(struct ls_file_answer *answer) {
     return take_lent(answer);
   if (answer->own_len > 0 && answer->own_at == answer->offset)
     return send_own(answer);
-  if (answer->begun && !ls_loop_may_inline(loop_of(answer))) {
+  if (answer->begun && !answer->is_full && !ls_loop_may_inline(loop_of(answer))) {
     ls_loop_immediate(loop_of(answer), &answer->ready);
     return STEP_WAITS;
   }
@@ -263,6 +271,7 @@ static void on_go_on(struct ls_feed *feed) {
 static void take_candidate(struct ls_file_answer *answer) {
   const struct ls_file_options *options = &answer->options;
   ls_file_source_init(&answer->source, options->root, answer->candidates[answer->candidate].path, options->follow);
+  answer->source.root_linked = options->root_linked;
 }
 
 /* What is wrong with a coded form says nothing about the file itself. */
@@ -379,6 +388,7 @@ void ls_file_feed_start(struct ls_file_answer *answer) {
   int status;
   do {
     status = ls_file_source_open_cached(&answer->module->files, &answer->source);
+    answer->options.root_linked = answer->source.root_linked; /* a job may have the source when this returns */
   } while (status != 0 && status != -EAGAIN && next_candidate(answer));
   if (status == -EAGAIN)
     status = submit(answer);
@@ -407,8 +417,7 @@ bool ls_file_feed_cancel(struct ls_file_answer *answer) {
 void ls_file_feed_dispose(struct ls_file_answer *answer) {
   ls_loop_unqueue(&answer->ready);
   ls_file_source_close(&answer->source);
-  if (answer->lent >= 0)
-    close(answer->lent);
+  close_lent(answer);
   free(answer->own);
   free(answer->part_type);
 }

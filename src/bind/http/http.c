@@ -497,7 +497,7 @@ int luaopen_luaserve_http(lua_State *L) {
 /* require "luaserve.core.request": for methods of req and res that are written in Lua. */
 int luaopen_luaserve_core_request(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"check_self", ls_http_l_check_self}, {"reject", ls_http_l_reject}, {NULL, NULL}};
+      {"check_self", ls_http_l_check_self}, {"cookie", ls_http_l_cookie}, {"reject", ls_http_l_reject}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

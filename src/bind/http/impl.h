@@ -286,6 +286,7 @@ int ls_http_l_form(lua_State *L);
 int ls_http_l_chunks(lua_State *L);
 int ls_http_l_check_self(lua_State *L);
 int ls_http_l_reject(lua_State *L);
+int ls_http_l_cookie(lua_State *L);
 
 /* Methods of req and res that stand in hooks.c. */
 int ls_http_l_on_close(lua_State *L);

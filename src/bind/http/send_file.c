@@ -11,7 +11,6 @@
 #include "bind/http/response.h"
 #include "http/negotiate.h"
 #include "http/parser.h"
-#include "script/options.h"
 #include "script/runtime.h"
 #include "server/response.h"
 
@@ -24,7 +23,8 @@ static int push_sent(lua_State *L, struct ls_op *op) {
     return lua_error(L);
   }
   if (answer->source.failed != NULL) {
-    int count = ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, answer->options.path);
+    int count =
+        ls_push_failure(L, answer->status, "%s '%s'", answer->source.failed, ls_file_options_path(&answer->options));
     if (answer->generation == answer->call->generation)
       ls_fault_note(L, answer->call, "res:send_file");
     return count;
@@ -47,88 +47,6 @@ static void free_send_file(struct ls_op *op) {
 static const struct ls_op_type type = {
     .name = "res:send_file", .push = push_sent, .cancel = cancel_send_file, .free = free_send_file};
 
-/* ---- options ---- */
-
-/* Options whose strings are Lua's still, or here. */
-struct draft {
-  struct ls_file_options options;
-  char etag[LS_ETAG_MAX], cache_control[40];
-};
-
-static const char *check_value(lua_State *L, const char *name, const char *value) {
-  if (value != NULL && !ls_field_value_is_valid(ls_slice_of(value)))
-    luaL_error(L, "res:send_file: the %s contains CR, LF, NUL or another control character", name);
-  return value;
-}
-
-/* An option that is true, false or a string, which goes to *text. Whether it is on. The table keeps the string. */
-static bool read_switch(lua_State *L, const char *name, bool fallback, const char **text) {
-  *text = NULL;
-  int kind = lua_istable(L, 3) ? lua_getfield(L, 3, name) : LUA_TNIL;
-  if (kind == LUA_TNIL)
-    return fallback;
-  if (kind == LUA_TSTRING)
-    *text = ls_option_string(L, 3, name, NULL);
-  else if (kind != LUA_TBOOLEAN)
-    luaL_error(L, "option '%s' must be true, false or a string, not a %s", name, luaL_typename(L, -1));
-  return lua_toboolean(L, -1);
-}
-
-static void read_etag(lua_State *L, struct draft *draft) {
-  const char *text;
-  draft->options.with_etag = read_switch(L, "etag", true, &text);
-  if (text == NULL)
-    return;
-  char room[LS_ETAG_MAX];
-  struct ls_slice etag = ls_http_check_etag(L, ls_slice_of(text), room);
-  if (etag.len >= LS_ETAG_MAX)
-    luaL_error(L, "option 'etag' is too long");
-  memcpy(draft->etag, etag.ptr, etag.len);
-  draft->etag[etag.len] = '\0';
-  draft->options.etag = draft->etag;
-}
-
-static void read_cache_control(lua_State *L, struct draft *draft) {
-  const char *value = check_value(L, "cache_control", ls_option_string(L, 3, "cache_control", NULL));
-  lua_Integer max_age = ls_option_integer(L, 3, "max_age", 0, INT32_MAX, -1);
-  draft->options.cache_control = value;
-  if (max_age < 0)
-    return;
-  if (value != NULL)
-    luaL_error(L, "res:send_file: cache_control and max_age say the same: give one of them");
-  snprintf(draft->cache_control, sizeof draft->cache_control, "max-age=%lld", (long long)max_age);
-  draft->options.cache_control = draft->cache_control;
-}
-
-/* Leaves the value's memory on the stack. */
-static void read_attachment(lua_State *L, struct draft *draft) {
-  const char *name;
-  if (!read_switch(L, "attachment", false, &name))
-    return;
-  if (name == NULL)
-    name = draft->options.path;
-  draft->options.disposition = ls_http_push_disposition(L, ls_slice_of(name));
-}
-
-static void read_options(lua_State *L, int index, struct draft *draft) {
-  static const char *const known[] = {"attachment",    "cache_control", "content_type",  "etag",
-                                      "last_modified", "max_age",       "precompressed", "ranges",
-                                      "root",          "status",        "symlinks",      NULL};
-  struct ls_file_options *options = &draft->options;
-  if (!lua_isfunction(L, index))
-    ls_options_check(L, index, "res:send_file", known);
-  options->root = ls_option_string(L, index, "root", NULL);
-  options->content_type = check_value(L, "content_type", ls_option_string(L, index, "content_type", NULL));
-  options->status = (int)ls_option_integer(L, index, "status", 200, 599, 0);
-  options->follow = ls_option_boolean(L, index, "symlinks", false);
-  options->with_date = ls_option_boolean(L, index, "last_modified", true);
-  options->with_ranges = ls_option_boolean(L, index, "ranges", true);
-  options->precompressed = ls_option_boolean(L, index, "precompressed", false);
-  read_etag(L, draft);
-  read_cache_control(L, draft);
-  read_attachment(L, draft);
-}
-
 /* ---- coded forms ---- */
 
 /* The better one first. */
@@ -139,6 +57,12 @@ static const struct {
 
 static void add_candidate(struct ls_file_answer *answer, const char *path, const char *coding) {
   answer->candidates[answer->candidate_count++] = (struct ls_file_candidate){.path = path, .coding = coding};
+}
+
+/* What list_candidates may need. */
+static size_t candidates_size(const struct ls_file_options *options) {
+  size_t root = options->root == NULL ? 0 : strlen(options->root) + 1;
+  return options->precompressed ? sizeof codings / sizeof *codings * (root + strlen(options->path) + sizeof ".br") : 0;
 }
 
 /* Brings the files that would do into their order, with memory from room. */
@@ -158,44 +82,20 @@ static void list_candidates(struct ls_file_answer *answer, const struct ls_head 
 
 /* ---- res:send_file ---- */
 
-/* The text goes behind the struct: a job may need it when Lua has forgotten it. */
-static char *keep(char **room, const char *text) {
-  if (text == NULL)
-    return NULL;
-  size_t size = strlen(text) + 1;
-  char *kept = memcpy(*room, text, size);
-  *room += size;
-  return kept;
-}
-
-static size_t size_of(const char *text) {
-  return text == NULL ? 0 : strlen(text) + 1;
-}
-
 static bool wants_first(const struct ls_head *head) {
   return head->method == HTTP_GET && ls_head_get(head, LS_FIELD_RANGE).ptr == NULL &&
          ls_head_get(head, LS_FIELD_IF_NONE_MATCH).ptr == NULL &&
          ls_head_get(head, LS_FIELD_IF_MODIFIED_SINCE).ptr == NULL;
 }
 
+/* The options with strings of its own: a job may need them when Lua has forgotten them. */
 static struct ls_file_answer *new_answer(lua_State *L, struct ls_call *call, const struct ls_file_options *options) {
-  const struct ls_head *head = &call->request->exchange.head;
-  size_t coded = options->precompressed ? 2 * (strlen(options->path) + sizeof ".br") : 0;
-  size_t size = size_of(options->path) + size_of(options->root) + size_of(options->content_type) +
-                size_of(options->cache_control) + size_of(options->disposition) + size_of(options->etag) +
-                LS_ETAG_CODING_MAX + coded;
-  struct ls_file_answer *answer = ls_op_alloc(L, sizeof *answer + size);
-  char *room = answer->text;
+  size_t size = ls_file_options_size(options);
+  struct ls_file_answer *answer = ls_op_alloc(L, sizeof *answer + size + candidates_size(options));
   answer->options = *options;
-  answer->options.path = keep(&room, options->path);
-  answer->options.root = keep(&room, options->root);
-  answer->options.content_type = keep(&room, options->content_type);
-  answer->options.cache_control = keep(&room, options->cache_control);
-  answer->options.disposition = keep(&room, options->disposition);
-  answer->options.etag = keep(&room, options->etag);
-  room += LS_ETAG_CODING_MAX;
-  list_candidates(answer, head, room);
-  answer->first_wanted = wants_first(head);
+  ls_file_options_keep(&answer->options, answer->text);
+  list_candidates(answer, &call->request->exchange.head, answer->text + size);
+  answer->first_wanted = wants_first(&call->request->exchange.head);
   answer->call = call;
   answer->generation = call->generation;
   answer->module = call->module;
@@ -229,16 +129,18 @@ int ls_http_l_send_file(lua_State *L) {
   ls_op_check(L, callback_index, "res:send_file");
   struct ls_call *call = ls_http_check(L, 1, ls_http_response_type);
   lua_settop(L, callback_index);
-  struct draft draft = {.options = {0}};
   size_t len;
-  draft.options.path = luaL_checklstring(L, 2, &len);
-  read_options(L, 3, &draft);
+  const char *path = luaL_checklstring(L, 2, &len);
+  struct ls_file_draft draft;
+  struct ls_file_options *prepared = ls_file_options_get(L, 3, path, &draft);
   if (ls_response_is_begun(call->request) && !call->gone)
     luaL_error(L, "the response has been sent already");
   struct ls_file_answer *answer = new_answer(L, call, &draft.options);
-  if (strlen(draft.options.path) == len)
+  if (strlen(path) == len)
     ls_file_feed_start(answer);
   else /* a NUL, from a client perhaps: no file has such a name */
     ls_file_feed_refuse(answer, -ENOENT);
+  if (prepared != NULL)
+    prepared->root_linked = answer->options.root_linked; /* learned where it was opened at once */
   return ls_op_await(L, &answer->op, callback_index);
 }

@@ -1,17 +1,16 @@
 -- SPDX-License-Identifier: MIT
 --- Methods of requests that read cookies.
 
-local check_self = require "luaserve.core.request".check_self
 local cookie = require "luaserve.cookie"
+local request = require "luaserve.core.request"
+
+local check_self = request.check_self
 
 local methods = {}
 
 --- The value of a cookie, percent-decoded, or nil. Clients can send anything here.
 -- @usage local theme = req:cookie("theme") or "light"
-function methods.cookie(req, name)
-  check_self(req, "req:cookie")
-  return cookie._decode(cookie._find(req.headers.cookie, name))
-end
+methods.cookie = request.cookie
 
 --- All cookies: { name = value }.
 function methods.cookies(req)
@@ -27,7 +26,7 @@ end
 -- @usage local user = req:signed_cookie("user", secret)
 function methods.signed_cookie(req, name, secrets)
   check_self(req, "req:signed_cookie")
-  local value = cookie._decode(cookie._find(req.headers.cookie, name))
+  local value = request.cookie(req, name)
   if value == nil then return nil end
   return cookie.unsign(value, secrets, name)
 end
