@@ -10,12 +10,26 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/block.h"
+
 enum {
   LS_JSON_DEFAULT_DEPTH = 128,
   LS_JSON_MAX_DEPTH = 1000, /* bounds the C stack: each level is one small C frame */
   LS_JSON_MAX_INDENT = 16,
   LS_JSON_KEEP = 64 * 1024, /* a work buffer over this size is freed after the call */
   LS_JSON_NUMBER_SIZE = 40, /* room for any number as text */
+  LS_JSON_KEYS = 128,
+  LS_JSON_KEY_SIZE = 30,
+};
+
+/* A key as it goes into the text: ',"name":'. Tables of one kind have the same keys, which as short strings are one object
+ * each, so that its address finds what has been judged and written before. The box keeps the string, and so the address. (Who
+ * makes a light userdata of that address, in C, and a key of this, sees it written as that string.) */
+struct ls_json_key {
+  const void *string; /* by lua_topointer */
+  unsigned char len;
+  unsigned char misses; /* how often another key looked here since */
+  char text[LS_JSON_KEY_SIZE];
 };
 
 /* The work buffer of one Lua state, a userdata that is upvalue 1 of encode and decode: a Lua error can never leak it,
@@ -29,6 +43,8 @@ struct ls_json_box {
   const void *null;     /* json.null */
   const void *array_mt; /* the metatables of marked tables, by lua_topointer */
   const void *object_mt;
+  struct ls_json_key
+      keys[LS_JSON_KEYS]; /* by their addresses; user value 1 has the strings in the same places, from 1 */
 };
 
 /* Pushes a new empty box, with the identities of from unless that is NULL. Raises when out of memory. */
@@ -57,12 +73,13 @@ struct ls_json_options {
   bool replace_invalid; /* bytes that are no UTF-8, by U+FFFD */
 };
 
-int ls_json_encode(lua_State *L, const struct ls_json_options *options);
+/* Pushes a box with the text of the value at index 1, to be released. */
+void ls_json_encode(lua_State *L, const struct ls_json_options *options);
 int ls_json_decode(lua_State *L, const struct ls_json_options *options);
 
-/* Each writes a number at out (LS_JSON_NUMBER_SIZE bytes) and returns its length. value is finite. */
-size_t ls_json_write_integer(char *out, lua_Integer value);
-size_t ls_json_write_double(char *out, double value);
+/* Each writes a number at out (LS_JSON_NUMBER_SIZE bytes) and returns the place behind it. value is finite. */
+char *ls_json_write_integer(char *out, lua_Integer value);
+char *ls_json_write_double(char *out, double value);
 
 /* digits * 10^exponent when that can be had exactly rounded with little work; false: use ls_json_read_text. */
 bool ls_json_read_decimal(uint64_t digits, int exponent, double *value);
@@ -95,6 +112,13 @@ static inline size_t ls_json_plain_run(const char *p) {
     n++;
   return n;
 #endif
+}
+
+/* Whether all of a block can stand in a string as they are. A byte that cannot has its highest bit set in what is joined: by
+ * itself from 0x80 on, by the subtraction below 0x20, by the comparisons. */
+static inline bool ls_json_is_plain_block(ls_block block) {
+  ls_block range = (block - 0x20) | block, escaped = (ls_block)(block == '"') | (ls_block)(block == '\\');
+  return ls_block_is_clear(range, escaped);
 }
 
 static inline bool ls_json_is_plain(unsigned char c) {

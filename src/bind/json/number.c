@@ -11,6 +11,8 @@
 
 typedef unsigned __int128 wide;
 
+#define DECIMAL_MAX 2e9
+
 static const uint64_t powers[] = {
     UINT64_C(1),
     UINT64_C(10),
@@ -45,11 +47,10 @@ static const char pairs[] =
     "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
     "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
+/* Of b bits 0.301 * b are a number of digits, or one less. */
 static int count_digits(uint64_t value) {
-  int n = 1;
-  while (n < 20 && value >= powers[n])
-    n++;
-  return n;
+  int bits = 64 - __builtin_clzll(value | 1), n = bits * 1233 >> 12;
+  return n + ((value | 1) >= powers[n]);
 }
 
 /* Writes exactly n digits, with leading zeros where value has fewer. */
@@ -64,18 +65,44 @@ static void put_digits(char *out, uint64_t value, int n) {
   }
 }
 
-static size_t write_unsigned(char *out, uint64_t value) {
-  int n = count_digits(value);
-  put_digits(out, value, n);
-  return (size_t)n;
+static inline char *write_unsigned(char *out, uint64_t value) {
+  char *end = out + count_digits(value), *p = end;
+  for (; value >= 100; value /= 100)
+    memcpy(p -= 2, pairs + value % 100 * 2, 2);
+  if (value >= 10)
+    memcpy(p - 2, pairs + value * 2, 2);
+  else
+    p[-1] = (char)('0' + value);
+  return end;
 }
 
-size_t ls_json_write_integer(char *out, lua_Integer value) {
-  if (value >= 0) {
+char *ls_json_write_integer(char *out, lua_Integer value) {
+  if (value >= 0)
     return write_unsigned(out, (uint64_t)value);
-  }
   *out = '-';
-  return 1 + write_unsigned(out + 1, 0 - (uint64_t)value);
+  return write_unsigned(out + 1, 0 - (uint64_t)value);
+}
+
+/* Writes size, which is 1e-4 or more and below DECIMAL_MAX, if it is the float next to a number of at most 6 places after
+ * the point, as prices, measures and coordinates are; else returns NULL. There is no second such number: times 10^6, which
+ * is below 2^51, two floats are less than one half apart. A quotient of exact operands is rounded as it is read back. */
+static inline char *write_decimal(char *out, double size) {
+  int64_t millionths = (int64_t)(size * 1e6 + 0.5);
+  if ((double)millionths / 1e6 != size)
+    return NULL;
+  uint64_t whole = (uint64_t)millionths / 1000000;
+  unsigned fraction = (unsigned)((uint64_t)millionths - whole * 1000000), first = fraction / 10000,
+           rest = fraction % 10000;
+  out = write_unsigned(out, whole);
+  *out++ = '.';
+  memcpy(out, pairs + first * 2, 2);
+  if (rest == 0)
+    return out + 2 - (out[1] == '0');
+  memcpy(out + 2, pairs + rest / 100 * 2, 2);
+  memcpy(out + 4, pairs + rest % 100 * 2, 2);
+  for (out += 6; out[-1] == '0';)
+    out--;
+  return out;
 }
 
 /* The fewest digits, times 10^exponent, that lie between the neighbours' midpoints of value, which is 1e-3 or more and
@@ -127,26 +154,26 @@ static uint64_t shortest_digits(double value, int *exponent) {
 }
 
 /* digits * 10^exponent in plain notation: at most 19 places on either side. */
-static size_t write_plain(char *out, uint64_t digits, int exponent) {
+static char *write_plain(char *out, uint64_t digits, int exponent) {
   int n = count_digits(digits), whole = n + exponent;
   if (exponent >= 0) {
     put_digits(out, digits, n);
     memset(out + n, '0', (size_t)exponent);
     memcpy(out + whole, ".0", 2);
-    return (size_t)whole + 2;
+    return out + whole + 2;
   }
   if (whole > 0) {
     put_digits(out, digits / powers[-exponent], whole);
     out[whole] = '.';
     put_digits(out + whole + 1, digits % powers[-exponent], -exponent);
-    return (size_t)n + 1;
+    return out + n + 1;
   }
   memcpy(out, "0.", 2);
   put_digits(out + 2, digits, -exponent);
-  return (size_t)(2 - exponent);
+  return out + 2 - exponent;
 }
 
-static size_t write_printf(char *out, double value) {
+static char *write_printf(char *out, double value) {
   int precision, n = 0, kept = 0;
   bool marked = false;
   for (precision = 15; precision <= 17; precision++) {
@@ -167,24 +194,29 @@ static size_t write_printf(char *out, double value) {
     memcpy(out + kept, ".0", 2);
     kept += 2;
   }
-  return (size_t)kept;
+  return out + kept;
 }
 
-size_t ls_json_write_double(char *out, double value) {
-  size_t sign = signbit(value) ? 1 : 0;
-  double size = fabs(value);
+/* Apart, so that what write_decimal does costs little. */
+static __attribute__((noinline)) char *write_float(char *out, double size) {
   uint64_t digits;
   int exponent;
-  *out = '-';
-  out += sign;
-  if (size < 1e15 && size == (double)(uint64_t)size) {
-    return sign + write_plain(out, (uint64_t)size, 0);
-  }
-  if (size < 1e-3 || size >= 9007199254740992.0) {
-    return sign + write_printf(out, size);
-  }
+  if (size < 1e15 && size == (double)(uint64_t)size)
+    return write_plain(out, (uint64_t)size, 0);
+  if (size < 1e-3 || size >= 9007199254740992.0)
+    return write_printf(out, size);
   digits = shortest_digits(size, &exponent);
-  return sign + write_plain(out, digits, exponent);
+  return write_plain(out, digits, exponent);
+}
+
+char *ls_json_write_double(char *out, double value) {
+  double size = fabs(value);
+  char *end = NULL;
+  *out = '-';
+  out += signbit(value) ? 1 : 0;
+  if (size >= 1e-4 && size < DECIMAL_MAX)
+    end = write_decimal(out, size);
+  return end != NULL ? end : write_float(out, size);
 }
 
 /* digits / 10^places, rounded once: a 64-bit quotient and whether there was a remainder decide the 53 bits. */
