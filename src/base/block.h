@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* 16 bytes; the compiler takes what the processor has for them. */
-typedef char ls_block __attribute__((vector_size(16)));
+typedef unsigned char ls_block __attribute__((vector_size(16)));
 
 /* Whether no byte of two blocks has its highest bit set, which a comparison sets where it holds. They are joined as numbers:
  * of comparisons joined with the rest gcc makes choices, which cost more. */

@@ -26,8 +26,8 @@ struct buffer {
 };
 
 static struct buffer *check_buffer(lua_State *L, int index) {
-  struct buffer *buffer = lua_touserdata(L, index);
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *buffer || buffer->mark != &buffer_mark)
+  struct buffer *buffer = lua_touserdata(L, index); /* a light one has no length */
+  if (buffer == NULL || lua_rawlen(L, index) != sizeof *buffer || buffer->mark != &buffer_mark)
     luaL_typeerror(L, index, "buffer");
   return buffer;
 }
@@ -51,24 +51,40 @@ static void make_room(lua_State *L, struct buffer *buffer, size_t more) {
   resize(L, buffer, cap);
 }
 
-static inline void append(lua_State *L, struct buffer *buffer, struct ls_slice bytes) {
+/* The place behind what is there, with room for so many bytes. */
+static inline char *reserve(lua_State *L, struct buffer *buffer, size_t more) {
+  if (buffer->cap - buffer->len < more)
+    make_room(L, buffer, more);
+  return buffer->bytes + buffer->len;
+}
+
+static void append(lua_State *L, struct buffer *buffer, struct ls_slice bytes) {
   if (bytes.len == 0)
     return;
-  if (buffer->cap - buffer->len < bytes.len)
-    make_room(L, buffer, bytes.len);
-  memcpy(buffer->bytes + buffer->len, bytes.ptr, bytes.len);
+  memcpy(reserve(L, buffer, bytes.len), bytes.ptr, bytes.len);
   buffer->len += bytes.len;
 }
 
-static void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
-  for (;;) {
+/* Of a text that has something to escape, soon. */
+static __attribute__((noinline)) void append_special(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  while (text.len != 0) {
     size_t plain = ls_html_plain_length(text);
     append(L, buffer, ls_slice(text.ptr, plain));
     if (plain == text.len)
       return;
     append(L, buffer, ls_html_entity(text.ptr[plain]));
     text = ls_slice(text.ptr + plain + 1, text.len - plain - 1);
+    plain = ls_html_copy_plain(text, reserve(L, buffer, text.len));
+    buffer->len += plain;
+    text = ls_slice(text.ptr + plain, text.len - plain);
   }
+}
+
+static inline void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  size_t plain = ls_html_copy_plain(text, reserve(L, buffer, text.len));
+  buffer->len += plain;
+  if (plain < text.len)
+    append_special(L, buffer, ls_slice(text.ptr + plain, text.len - plain));
 }
 
 /* ---- values ---- */
