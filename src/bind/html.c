@@ -10,13 +10,36 @@
 
 #include "bind/modules.h"
 
-enum { BUFFER_MIN = 1024, BUFFER_KEPT = 256 * 1024 };
+enum {
+  BUFFER_MIN = 1024,
+  BUFFER_KEPT = 256 * 1024,
+  SPARE = 16, /* literals are copied that many bytes at a time */
+};
 
 /* A text that is HTML already: a table with this metatable and the text at 1. */
 static const char raw_type[] = "luaserve.template.raw";
 
 /* Its address marks buffers. */
 static const char buffer_mark = 'b';
+
+/* What one call of a writer appends: a literal before each of its values and one behind them. */
+struct call {
+  int number; /* of its first value, among the template's expressions */
+  int values;
+  size_t literal; /* its first one */
+};
+
+struct literal {
+  size_t at, len;
+};
+
+/* Of one template, in one piece of memory. */
+struct script {
+  const struct call *calls;
+  const struct literal *literals;
+  const char *bytes; /* SPARE more than there are literals */
+  size_t count;      /* of calls */
+};
 
 /* Memory of Lua's allocator, so that it counts. */
 struct buffer {
@@ -81,6 +104,8 @@ static __attribute__((noinline)) void append_special(lua_State *L, struct buffer
 }
 
 static inline void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  if (text.len == 0)
+    return;
   size_t plain = ls_html_copy_plain(text, reserve(L, buffer, text.len));
   buffer->len += plain;
   if (plain < text.len)
@@ -174,32 +199,103 @@ static int raise_unprintable(lua_State *L, int index, lua_Integer number) {
   return lua_error(L);
 }
 
-/* write(buffer, number, literal, value, literal, ...): appends literals as they are, and values escaped where upvalue 2 is
- * true. number: of the first value among the template's expressions. Raises for a value that is nil, or a table and so on
- * that says nothing of how it looks as a string. */
-static int l_write(lua_State *L) {
+/* Literals are short: some copies of a fixed size are cheaper than a call. */
+static inline void append_literal(lua_State *L, struct buffer *buffer, const struct script *script, size_t index) {
+  struct literal literal = script->literals[index];
+  char *out = reserve(L, buffer, literal.len + SPARE);
+  for (size_t i = 0; i < literal.len; i += SPARE)
+    memcpy(out + i, script->bytes + literal.at + i, SPARE);
+  buffer->len += literal.len;
+}
+
+static inline int write_call(lua_State *L, bool escape) {
   struct buffer *buffer = check_buffer(L, 1);
-  bool escape = lua_toboolean(L, lua_upvalueindex(2));
-  int top = lua_gettop(L);
-  for (int i = 3; i <= top; i++) {
-    if (i % 2 == 0) {
-      if (!append_value(L, buffer, i, escape))
-        return raise_unprintable(L, i, lua_tointeger(L, 2) + i / 2 - 2);
-      continue;
-    }
-    size_t len;
-    const char *text = lua_tolstring(L, i, &len);
-    if (text != NULL)
-      append(L, buffer, ls_slice(text, len));
+  const struct script *script = lua_touserdata(L, lua_upvalueindex(2));
+  lua_Unsigned index = (lua_Unsigned)lua_tointeger(L, 2) - 1;
+  luaL_argcheck(L, index < script->count, 2, "no call of this template");
+  const struct call *call = &script->calls[index];
+  for (int i = 0; i < call->values; i++) {
+    append_literal(L, buffer, script, call->literal + (size_t)i);
+    if (!append_value(L, buffer, 3 + i, escape))
+      return raise_unprintable(L, 3 + i, call->number + i);
   }
+  append_literal(L, buffer, script, call->literal + (size_t)call->values);
   return 0;
 }
 
-/* html.writer(expressions, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
+/* write(buffer, call, value, ...): appends what the script has for this call, and the values escaped. Raises for a value that
+ * is nil, or a table and so on that says nothing of how it looks as a string. */
+static int l_write(lua_State *L) {
+  return write_call(L, true);
+}
+
+/* As l_write, but not escaped. */
+static int l_write_raw(lua_State *L) {
+  return write_call(L, false);
+}
+
+/* html.writer(expressions, script, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
 static int l_writer(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TUSERDATA);
+  bool escape = lua_toboolean(L, 3);
   lua_settop(L, 2);
-  lua_pushcclosure(L, l_write, 2);
+  lua_pushcclosure(L, escape ? l_write : l_write_raw, 2);
+  return 1;
+}
+
+/* ---- scripts ---- */
+
+/* How many literals the calls at index 1 have, and how many bytes these. */
+static size_t measure(lua_State *L, size_t calls, size_t *bytes) {
+  size_t literals = 0;
+  *bytes = 0;
+  for (size_t i = 1; i <= calls; i++) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    size_t n = (size_t)lua_rawlen(L, -1);
+    luaL_argcheck(L, n >= 2, 1, "calls have a number and literals");
+    for (size_t j = 2; j <= n; j++) {
+      lua_rawgeti(L, -1, (lua_Integer)j);
+      *bytes += lua_rawlen(L, -1);
+      lua_pop(L, 1);
+    }
+    literals += n - 1;
+    lua_pop(L, 1);
+  }
+  return literals;
+}
+
+/* html.script(calls) -> for writers. calls: { { number of the first value, literal, literal, ... }, ... } with one more literal
+ * than there are values. */
+static int l_script(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  size_t count = (size_t)lua_rawlen(L, 1), size, at = 0, literal = 0;
+  size_t literals = measure(L, count, &size);
+  struct script *script = lua_newuserdatauv(
+      L, sizeof *script + count * sizeof(struct call) + literals * sizeof(struct literal) + size + SPARE, 0);
+  struct call *calls = (struct call *)(script + 1);
+  struct literal *list = (struct literal *)(calls + count);
+  char *bytes = (char *)(list + literals);
+  *script = (struct script){.calls = calls, .literals = list, .bytes = bytes, .count = count};
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i + 1);
+    int values = (int)lua_rawlen(L, -1) - 2;
+    lua_rawgeti(L, -1, 1);
+    calls[i] = (struct call){.number = (int)lua_tointeger(L, -1), .values = values, .literal = literal};
+    lua_pop(L, 1);
+    for (int j = 0; j <= values; j++) {
+      size_t len;
+      lua_rawgeti(L, -1, j + 2);
+      const char *text = luaL_checklstring(L, -1, &len);
+      memcpy(bytes + at, text, len);
+      list[literal++] = (struct literal){at, len};
+      at += len;
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  memset(bytes + at, 0, SPARE);
   return 1;
 }
 
@@ -306,8 +402,9 @@ static int l_raw_tostring(lua_State *L) {
 }
 
 int luaopen_luaserve_core_html(lua_State *L) {
-  static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length}, {"raw", l_raw},
-                                       {"take", l_take},     {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length},
+                                       {"raw", l_raw},       {"script", l_script}, {"take", l_take},
+                                       {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
   luaL_newmetatable(L, raw_type);
   lua_pushcfunction(L, l_raw_tostring);
   lua_setfield(L, -2, "__tostring");
