@@ -387,6 +387,22 @@ describe("json.encode, told to replace what is no UTF-8,", function()
     end
   end)
 
+  it("judges every byte at every place", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      local written = byte > 127 and '"\u{FFFD}"' or json.encode(char)
+      for len = 1, 40 do
+        for at = 1, len do
+          local before, after = ("a"):rep(at - 1), ("z"):rep(len - at)
+          local text = encode(before .. char .. after)
+          if text ~= '"' .. before .. written:sub(2, -2) .. after .. '"' then
+            error(("byte %d at %d of %d: %s"):format(byte, at, len, text))
+          end
+        end
+      end
+    end
+  end)
+
   it("leaves what is UTF-8 as it is", function()
     assert.equal('"é\u{1F600}\\n"', encode("é\u{1F600}\n"))
     assert.equal(json.encode(("é"):rep(1000)), encode(("é"):rep(1000)))

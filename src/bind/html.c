@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "bind/modules.h"
 
 enum {
@@ -115,14 +116,8 @@ static inline void append_escaped(lua_State *L, struct buffer *buffer, struct ls
 /* ---- values ---- */
 
 static void append_integer(lua_State *L, struct buffer *buffer, lua_Integer value) {
-  char room[24], *p = room + sizeof room;
-  lua_Unsigned rest = value < 0 ? 0u - (lua_Unsigned)value : (lua_Unsigned)value;
-  do
-    *--p = (char)('0' + rest % 10);
-  while ((rest /= 10) != 0);
-  if (value < 0)
-    *--p = '-';
-  append(L, buffer, ls_slice(p, (size_t)(room + sizeof room - p)));
+  char *out = reserve(L, buffer, LS_DIGITS_MAX);
+  buffer->len += (size_t)(ls_digits_write_signed(out, value) - out);
 }
 
 /* A text that is HTML already is at the top then, else the stack is as before. */

@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/digits.h"
+
 enum {
   STACK_NEED = 20,  /* Lua stack slots that one level uses */
   STACK_STEP = 100, /* and how many are asked for at once */
@@ -94,9 +96,13 @@ static inline char *encode_string(struct ls_json_encoder *e, char *out) {
   return write_string(e, out, s, len, "string");
 }
 
+static __attribute__((noinline)) char *write_integer(char *out, lua_Integer value) {
+  return ls_digits_write_signed(out, value);
+}
+
 static inline char *encode_number(struct ls_json_encoder *e, char *out) {
   if (lua_isinteger(e->L, -1))
-    return ls_json_write_integer(out, lua_tointeger(e->L, -1));
+    return write_integer(out, lua_tointeger(e->L, -1));
   lua_Number value = lua_tonumber(e->L, -1);
   if (!isfinite(value))
     ls_json_refuse_number(e, value);

@@ -77,8 +77,7 @@ struct ls_json_options {
 void ls_json_encode(lua_State *L, const struct ls_json_options *options);
 int ls_json_decode(lua_State *L, const struct ls_json_options *options);
 
-/* Each writes a number at out (LS_JSON_NUMBER_SIZE bytes) and returns the place behind it. value is finite. */
-char *ls_json_write_integer(char *out, lua_Integer value);
+/* Writes a float, which is finite, at out (LS_JSON_NUMBER_SIZE bytes) and returns the place behind it. */
 char *ls_json_write_double(char *out, double value);
 
 /* digits * 10^exponent when that can be had exactly rounded with little work; false: use ls_json_read_text. */

@@ -7,34 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/digits.h"
 #include "bind/json/impl.h"
 
 typedef unsigned __int128 wide;
 
 #define DECIMAL_MAX 2e9
-
-static const uint64_t powers[] = {
-    UINT64_C(1),
-    UINT64_C(10),
-    UINT64_C(100),
-    UINT64_C(1000),
-    UINT64_C(10000),
-    UINT64_C(100000),
-    UINT64_C(1000000),
-    UINT64_C(10000000),
-    UINT64_C(100000000),
-    UINT64_C(1000000000),
-    UINT64_C(10000000000),
-    UINT64_C(100000000000),
-    UINT64_C(1000000000000),
-    UINT64_C(10000000000000),
-    UINT64_C(100000000000000),
-    UINT64_C(1000000000000000),
-    UINT64_C(10000000000000000),
-    UINT64_C(100000000000000000),
-    UINT64_C(1000000000000000000),
-    UINT64_C(10000000000000000000),
-};
 
 static const double double_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -42,46 +20,6 @@ static const double double_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6, 
 /* Where the number of digits before the point changes, from 10^-3 on. */
 static const double decades[] = {1e-3, 1e-2, 1e-1, 1e0,  1e1,  1e2,  1e3,  1e4,  1e5, 1e6,
                                  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-
-static const char pairs[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-
-/* Of b bits 0.301 * b are a number of digits, or one less. */
-static int count_digits(uint64_t value) {
-  int bits = 64 - __builtin_clzll(value | 1), n = bits * 1233 >> 12;
-  return n + ((value | 1) >= powers[n]);
-}
-
-/* Writes exactly n digits, with leading zeros where value has fewer. */
-static void put_digits(char *out, uint64_t value, int n) {
-  while (n >= 2) {
-    n -= 2;
-    memcpy(out + n, pairs + value % 100 * 2, 2);
-    value /= 100;
-  }
-  if (n == 1) {
-    out[0] = (char)('0' + value % 10);
-  }
-}
-
-static inline char *write_unsigned(char *out, uint64_t value) {
-  char *end = out + count_digits(value), *p = end;
-  for (; value >= 100; value /= 100)
-    memcpy(p -= 2, pairs + value % 100 * 2, 2);
-  if (value >= 10)
-    memcpy(p - 2, pairs + value * 2, 2);
-  else
-    p[-1] = (char)('0' + value);
-  return end;
-}
-
-char *ls_json_write_integer(char *out, lua_Integer value) {
-  if (value >= 0)
-    return write_unsigned(out, (uint64_t)value);
-  *out = '-';
-  return write_unsigned(out + 1, 0 - (uint64_t)value);
-}
 
 /* Writes size, which is 1e-4 or more and below DECIMAL_MAX, if it is the float next to a number of at most 6 places after
  * the point, as prices, measures and coordinates are; else returns NULL. There is no second such number: times 10^6, which
@@ -93,13 +31,13 @@ static inline char *write_decimal(char *out, double size) {
   uint64_t whole = (uint64_t)millionths / 1000000;
   unsigned fraction = (unsigned)((uint64_t)millionths - whole * 1000000), first = fraction / 10000,
            rest = fraction % 10000;
-  out = write_unsigned(out, whole);
+  out = ls_digits_write(out, whole);
   *out++ = '.';
-  memcpy(out, pairs + first * 2, 2);
+  memcpy(out, ls_digits_pairs + first * 2, 2);
   if (rest == 0)
     return out + 2 - (out[1] == '0');
-  memcpy(out + 2, pairs + rest / 100 * 2, 2);
-  memcpy(out + 4, pairs + rest % 100 * 2, 2);
+  memcpy(out + 2, ls_digits_pairs + rest / 100 * 2, 2);
+  memcpy(out + 4, ls_digits_pairs + rest % 100 * 2, 2);
   for (out += 6; out[-1] == '0';)
     out--;
   return out;
@@ -120,10 +58,10 @@ static uint64_t shortest_digits(double value, int *exponent) {
   scale = 19 - decade;
   shift = 1 - binary;
   mask = ((wide)1 << shift) - 1;
-  numerator = (wide)(2 * mantissa) * powers[scale];
+  numerator = (wide)(2 * mantissa) * ls_digits_powers[scale];
   /* Below a power of two the next float is only half as far away. */
-  lower = numerator - (mantissa == UINT64_C(1) << 52 ? powers[scale] / 2 : powers[scale]);
-  upper = numerator + powers[scale];
+  lower = numerator - (mantissa == UINT64_C(1) << 52 ? ls_digits_powers[scale] / 2 : ls_digits_powers[scale]);
+  upper = numerator + ls_digits_powers[scale];
   low = (uint64_t)((lower + mask) >> shift);
   high = (uint64_t)(upper >> shift);
   if (mantissa & 1) {
@@ -142,7 +80,7 @@ static uint64_t shortest_digits(double value, int *exponent) {
     high /= 10;
     dropped++;
   }
-  step = powers[dropped];
+  step = ls_digits_powers[dropped];
   digits = middle / step;
   if (digits < low) {
     digits = low;
@@ -155,21 +93,21 @@ static uint64_t shortest_digits(double value, int *exponent) {
 
 /* digits * 10^exponent in plain notation: at most 19 places on either side. */
 static char *write_plain(char *out, uint64_t digits, int exponent) {
-  int n = count_digits(digits), whole = n + exponent;
+  int n = ls_digits_count(digits), whole = n + exponent;
   if (exponent >= 0) {
-    put_digits(out, digits, n);
+    ls_digits_fill(out, digits, n);
     memset(out + n, '0', (size_t)exponent);
     memcpy(out + whole, ".0", 2);
     return out + whole + 2;
   }
   if (whole > 0) {
-    put_digits(out, digits / powers[-exponent], whole);
+    ls_digits_fill(out, digits / ls_digits_powers[-exponent], whole);
     out[whole] = '.';
-    put_digits(out + whole + 1, digits % powers[-exponent], -exponent);
+    ls_digits_fill(out + whole + 1, digits % ls_digits_powers[-exponent], -exponent);
     return out + n + 1;
   }
   memcpy(out, "0.", 2);
-  put_digits(out + 2, digits, -exponent);
+  ls_digits_fill(out + 2, digits, -exponent);
   return out + 2 - exponent;
 }
 
@@ -221,9 +159,9 @@ char *ls_json_write_double(char *out, double value) {
 
 /* digits / 10^places, rounded once: a 64-bit quotient and whether there was a remainder decide the 53 bits. */
 static double divide(uint64_t digits, int places) {
-  int digits_shift = __builtin_clzll(digits), power_shift = __builtin_clzll(powers[places]), drop;
+  int digits_shift = __builtin_clzll(digits), power_shift = __builtin_clzll(ls_digits_powers[places]), drop;
   wide numerator = (wide)(digits << digits_shift) << 63;
-  uint64_t divisor = powers[places] << power_shift;
+  uint64_t divisor = ls_digits_powers[places] << power_shift;
   uint64_t quotient = (uint64_t)(numerator / divisor);
   bool inexact = (uint64_t)(numerator % divisor) != 0;
   uint64_t half, rest, mantissa;
