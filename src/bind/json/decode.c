@@ -20,7 +20,8 @@ enum {
 
 struct decoder {
   lua_State *L;
-  struct ls_json_box *scratch; /* holds the string being decoded when it has escapes */
+  struct ls_json_box *scratch; /* holds the string being decoded when it has escapes; and keys */
+  int keys;                    /* stack index of their strings */
   const char *text;
   const char *p; /* the next byte */
   const char *end;
@@ -41,8 +42,9 @@ static inline bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+/* Mostly there is none, and one comparison says so. */
 static inline void skip_space(struct decoder *d) {
-  while (*d->p == ' ' || *d->p == '\n' || *d->p == '\t' || *d->p == '\r')
+  while ((unsigned char)*d->p <= ' ' && (*d->p == ' ' || *d->p == '\n' || *d->p == '\t' || *d->p == '\r'))
     d->p++;
 }
 
@@ -381,12 +383,44 @@ static void create_object(struct decoder *d, int slot, int n, int room) {
   set_members(d, slot, n);
 }
 
+/* How long the key at name is, if it is plain, short, and not at the text's end; else 0. */
+static size_t short_key(const struct decoder *d, const char *name) {
+  size_t len = 0, n = 8;
+  for (; n == 8 && len + 8 <= LS_JSON_KEY_SIZE && d->end - name - (ptrdiff_t)len >= 8; len += n)
+    n = ls_json_plain_run(name + len);
+  return name[len] == '"' ? len : 0;
+}
+
+/* The place of a key, whose length is not 0. */
+static unsigned place_of(const char *name, size_t len) {
+  const unsigned char *bytes = (const unsigned char *)name;
+  return (bytes[0] + 5u * bytes[len / 2] + 23u * bytes[len - 1] + 47u * (unsigned)len) % LS_JSON_KEYS;
+}
+
+/* Pushes the key that starts at d->p with its quote. Most have come before, and need not be made again. */
+static bool decode_key(struct decoder *d) {
+  const char *name = d->p + 1;
+  size_t len = short_key(d, name);
+  if (len == 0)
+    return decode_string(d);
+  unsigned place = place_of(name, len);
+  struct ls_json_key *key = &d->scratch->keys[place];
+  if (key->len == len && memcmp(key->text, name, len) == 0) {
+    lua_rawgeti(d->L, d->keys, (lua_Integer)place + 1);
+  } else {
+    lua_pushlstring(d->L, name, len);
+    ls_json_box_learn(d->L, lua_upvalueindex(1), key, lua_gettop(d->L), name, len);
+  }
+  d->p = name + len + 1;
+  return true;
+}
+
 /* Pushes a key and its value. */
 static bool decode_member(struct decoder *d) {
   if (*d->p != '"') {
     return fail(d, d->p, "expected a string as key");
   }
-  if (!decode_string(d)) {
+  if (!decode_key(d)) {
     return false;
   }
   skip_space(d);
@@ -501,6 +535,8 @@ int ls_json_decode(lua_State *L, const struct ls_json_options *options) {
   bool decoded;
   d.scratch = lua_touserdata(L, lua_upvalueindex(1));
   ls_json_box_check(L, d.scratch);
+  lua_getiuservalue(L, lua_upvalueindex(1), 1);
+  d.keys = lua_gettop(L);
   decoded = decode_text(&d);
   if (d.scratch->cap > LS_JSON_KEEP) {
     ls_json_box_release(d.scratch);

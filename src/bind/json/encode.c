@@ -17,7 +17,6 @@
 enum {
   STACK_NEED = 20,  /* Lua stack slots that one level uses */
   STACK_STEP = 100, /* and how many are asked for at once */
-  PATIENCE = 8,     /* misses until a key loses its place */
 };
 
 /* A key of a sorted table. */
@@ -201,23 +200,6 @@ static struct ls_json_key *find_key(struct ls_json_box *box, const void *string)
   return &box->keys[(address >> 4) % LS_JSON_KEYS];
 }
 
-/* Keeps what has been written for the key at index. Another one that has the place stays there for a while, so that keys
- * which do not come again cost little. */
-static void learn_key(struct ls_json_encoder *e, int index, const char *text, size_t len) {
-  const void *string = lua_topointer(e->L, index);
-  struct ls_json_key *key = find_key(e->box, string);
-  if (len > sizeof key->text || (key->len > 0 && ++key->misses < PATIENCE))
-    return;
-  lua_getiuservalue(e->L, e->box_at, 1);
-  lua_pushvalue(e->L, index);
-  lua_rawseti(e->L, -2, key - e->box->keys + 1);
-  lua_pop(e->L, 1);
-  key->string = string;
-  key->misses = 0;
-  key->len = (unsigned char)len;
-  memcpy(key->text, text, len);
-}
-
 /* A key as it comes, and the end of encoding where it is no string. */
 static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, const struct ls_json_frame *frame,
                                                      char *out, char before) {
@@ -235,7 +217,8 @@ static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, 
   out = ls_json_reserve(e, out, 2);
   *out++ = ':';
   if (e->options.indent == 0 && !e->options.replace_invalid)
-    learn_key(e, frame->key, e->box->data + from, (size_t)(out - e->box->data) - from);
+    ls_json_box_learn(e->L, e->box_at, find_key(e->box, lua_topointer(e->L, frame->key)), frame->key,
+                      e->box->data + from, (size_t)(out - e->box->data) - from);
   if (e->options.indent > 0)
     *out++ = ' ';
   return out;

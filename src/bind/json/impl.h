@@ -22,14 +22,14 @@ enum {
   LS_JSON_KEY_SIZE = 30,
 };
 
-/* A key as it goes into the text: ',"name":'. Tables of one kind have the same keys, which as short strings are one object
- * each, so that its address finds what has been judged and written before. The box keeps the string, and so the address. (Who
- * makes a light userdata of that address, in C, and a key of this, sees it written as that string.) */
+/* A key that has come before. Tables of one kind have the same keys, and as short strings these are one object each: encode
+ * finds by its address what has been judged and written, decode by the text the string. The box keeps the strings, and so the
+ * addresses. (Who makes a light userdata of such an address, in C, and a key of this, sees it written as that string.) */
 struct ls_json_key {
-  const void *string; /* by lua_topointer */
-  unsigned char len;
-  unsigned char misses; /* how often another key looked here since */
-  char text[LS_JSON_KEY_SIZE];
+  const void *string; /* by lua_topointer; only for encode */
+  unsigned char len;  /* 0: the place is free */
+  unsigned char misses;
+  char text[LS_JSON_KEY_SIZE]; /* for encode ',"name":', for decode 'name' */
 };
 
 /* The work buffer of one Lua state, a userdata that is upvalue 1 of encode and decode: a Lua error can never leak it,
@@ -61,6 +61,10 @@ void ls_json_box_release(struct ls_json_box *box);
 
 /* Makes room for extra more bytes. False when out of memory. */
 bool ls_json_box_grow(struct ls_json_box *box, size_t extra);
+
+/* Gives the place of key, in the box at index box, to the string at index, with the text that stands for it; unless that is
+ * too long, or the key that has the place stays: it does for a while, so that keys which do not come again cost little. */
+void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, int index, const char *text, size_t len);
 
 static inline bool ls_json_box_reserve(struct ls_json_box *box, size_t extra) {
   return box->cap - box->len >= extra || ls_json_box_grow(box, extra);

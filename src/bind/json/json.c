@@ -16,6 +16,8 @@
 
 #define BOX_TYPE "luaserve.json.buffer"
 
+enum { PATIENCE = 8 }; /* misses until a key loses its place */
+
 bool ls_json_box_grow(struct ls_json_box *box, size_t extra) {
   size_t cap = box->cap < 512 ? 512 : box->cap;
   char *data;
@@ -89,6 +91,21 @@ struct ls_json_box *ls_json_box_claim(lua_State *L) {
   box->busy = true;
   box->len = 0;
   return box;
+}
+
+void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, int index, const char *text, size_t len) {
+  const struct ls_json_box *owner = lua_touserdata(L, box);
+  if (len > sizeof key->text || (key->len > 0 && ++key->misses < PATIENCE))
+    return;
+  lua_pushvalue(L, index);
+  lua_getiuservalue(L, box, 1);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, key - owner->keys + 1);
+  lua_pop(L, 1);
+  key->string = lua_topointer(L, index);
+  key->len = (unsigned char)len;
+  key->misses = 0;
+  memcpy(key->text, text, len);
 }
 
 size_t ls_json_utf8_length(const unsigned char *p, const unsigned char *end) {
