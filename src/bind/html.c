@@ -20,6 +20,8 @@ enum {
 /* A text that is HTML already: a table with this metatable and the text at 1. */
 static const char raw_type[] = "luaserve.template.raw";
 
+static const char plan_type[] = "luaserve.template.plan";
+
 /* Its address marks buffers. */
 static const char buffer_mark = 'b';
 
@@ -35,7 +37,7 @@ struct literal {
 };
 
 /* Of one template, in one piece of memory. */
-struct script {
+struct plan {
   const struct call *calls;
   const struct literal *literals;
   const char *bytes; /* SPARE more than there are literals */
@@ -195,30 +197,30 @@ static int raise_unprintable(lua_State *L, int index, lua_Integer number) {
 }
 
 /* Literals are short: some copies of a fixed size are cheaper than a call. */
-static inline void append_literal(lua_State *L, struct buffer *buffer, const struct script *script, size_t index) {
-  struct literal literal = script->literals[index];
+static inline void append_literal(lua_State *L, struct buffer *buffer, const struct plan *plan, size_t index) {
+  struct literal literal = plan->literals[index];
   char *out = reserve(L, buffer, literal.len + SPARE);
   for (size_t i = 0; i < literal.len; i += SPARE)
-    memcpy(out + i, script->bytes + literal.at + i, SPARE);
+    memcpy(out + i, plan->bytes + literal.at + i, SPARE);
   buffer->len += literal.len;
 }
 
 static inline int write_call(lua_State *L, bool escape) {
   struct buffer *buffer = check_buffer(L, 1);
-  const struct script *script = lua_touserdata(L, lua_upvalueindex(2));
+  const struct plan *plan = lua_touserdata(L, lua_upvalueindex(2));
   lua_Unsigned index = (lua_Unsigned)lua_tointeger(L, 2) - 1;
-  luaL_argcheck(L, index < script->count, 2, "no call of this template");
-  const struct call *call = &script->calls[index];
+  luaL_argcheck(L, index < plan->count, 2, "no call of this template");
+  const struct call *call = &plan->calls[index];
   for (int i = 0; i < call->values; i++) {
-    append_literal(L, buffer, script, call->literal + (size_t)i);
+    append_literal(L, buffer, plan, call->literal + (size_t)i);
     if (!append_value(L, buffer, 3 + i, escape))
       return raise_unprintable(L, 3 + i, call->number + i);
   }
-  append_literal(L, buffer, script, call->literal + (size_t)call->values);
+  append_literal(L, buffer, plan, call->literal + (size_t)call->values);
   return 0;
 }
 
-/* write(buffer, call, value, ...): appends what the script has for this call, and the values escaped. Raises for a value that
+/* write(buffer, call, value, ...): appends what the plan has for this call, and the values escaped. Raises for a value that
  * is nil, or a table and so on that says nothing of how it looks as a string. */
 static int l_write(lua_State *L) {
   return write_call(L, true);
@@ -229,68 +231,84 @@ static int l_write_raw(lua_State *L) {
   return write_call(L, false);
 }
 
-/* html.writer(expressions, script, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
+/* html.writer(expressions, plan, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
 static int l_writer(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_checktype(L, 2, LUA_TUSERDATA);
+  luaL_checkudata(L, 2, plan_type);
   bool escape = lua_toboolean(L, 3);
   lua_settop(L, 2);
   lua_pushcclosure(L, escape ? l_write : l_write_raw, 2);
   return 1;
 }
 
-/* ---- scripts ---- */
+/* ---- plans ---- */
 
-/* How many literals the calls at index 1 have, and how many bytes these. */
-static size_t measure(lua_State *L, size_t calls, size_t *bytes) {
-  size_t literals = 0;
-  *bytes = 0;
-  for (size_t i = 1; i <= calls; i++) {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_rawgeti(L, 1, (lua_Integer)i);
-    size_t n = (size_t)lua_rawlen(L, -1);
-    luaL_argcheck(L, n >= 2, 1, "calls have a number and literals");
-    for (size_t j = 2; j <= n; j++) {
-      lua_rawgeti(L, -1, (lua_Integer)j);
-      *bytes += lua_rawlen(L, -1);
-      lua_pop(L, 1);
-    }
-    literals += n - 1;
+/* Of the calls at index 1: how many there are, their literals, and the bytes of these. */
+struct size {
+  size_t calls, literals, bytes;
+};
+
+static void measure_call(lua_State *L, struct size *size) {
+  luaL_argcheck(L, lua_istable(L, -1) && lua_rawlen(L, -1) >= 2, 1, "a call is a number and literals");
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 2; i <= n; i++) {
+    luaL_argcheck(L, lua_rawgeti(L, -1, i) == LUA_TSTRING, 1, "literals are strings");
+    size->bytes += lua_rawlen(L, -1);
     lua_pop(L, 1);
   }
-  return literals;
+  size->literals += (size_t)n - 1;
 }
 
-/* html.script(calls) -> for writers. calls: { { number of the first value, literal, literal, ... }, ... } with one more literal
- * than there are values. */
-static int l_script(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  size_t count = (size_t)lua_rawlen(L, 1), size, at = 0, literal = 0;
-  size_t literals = measure(L, count, &size);
-  struct script *script = lua_newuserdatauv(
-      L, sizeof *script + count * sizeof(struct call) + literals * sizeof(struct literal) + size + SPARE, 0);
-  struct call *calls = (struct call *)(script + 1);
-  struct literal *list = (struct literal *)(calls + count);
-  char *bytes = (char *)(list + literals);
-  *script = (struct script){.calls = calls, .literals = list, .bytes = bytes, .count = count};
-  for (size_t i = 0; i < count; i++) {
-    lua_rawgeti(L, 1, (lua_Integer)i + 1);
-    int values = (int)lua_rawlen(L, -1) - 2;
-    lua_rawgeti(L, -1, 1);
-    calls[i] = (struct call){.number = (int)lua_tointeger(L, -1), .values = values, .literal = literal};
-    lua_pop(L, 1);
-    for (int j = 0; j <= values; j++) {
-      size_t len;
-      lua_rawgeti(L, -1, j + 2);
-      const char *text = luaL_checklstring(L, -1, &len);
-      memcpy(bytes + at, text, len);
-      list[literal++] = (struct literal){at, len};
-      at += len;
-      lua_pop(L, 1);
-    }
+static struct size measure(lua_State *L) {
+  struct size size = {.calls = lua_rawlen(L, 1)};
+  for (size_t i = 1; i <= size.calls; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    measure_call(L, &size);
     lua_pop(L, 1);
   }
-  memset(bytes + at, 0, SPARE);
+  return size;
+}
+
+/* Pushes a plan with room for all that and nothing in it, and its parts. */
+static struct plan *new_plan(lua_State *L, struct size size, struct call **calls, struct literal **literals,
+                             char **bytes) {
+  size_t calls_size = size.calls * sizeof **calls, literals_size = size.literals * sizeof **literals;
+  struct plan *plan = lua_newuserdatauv(L, sizeof *plan + calls_size + literals_size + size.bytes + SPARE, 0);
+  *calls = (struct call *)(plan + 1);
+  *literals = (struct literal *)(*calls + size.calls);
+  *bytes = (char *)(*literals + size.literals);
+  *plan = (struct plan){.calls = *calls, .literals = *literals, .bytes = *bytes, .count = size.calls};
+  memset(*bytes, 0, size.bytes + SPARE);
+  luaL_setmetatable(L, plan_type);
+  return plan;
+}
+
+/* html.plan(calls) -> for writers. calls: { { number of the first value, literal, literal, ... }, ... } with one more literal
+ * than there are values. */
+static int l_plan(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  struct call *call;
+  struct literal *literal;
+  char *bytes;
+  struct plan *plan = new_plan(L, measure(L), &call, &literal, &bytes);
+  const struct literal *first = literal;
+  size_t at = 0;
+  for (size_t i = 1; i <= plan->count; i++, call++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    lua_rawgeti(L, -1, 1);
+    *call = (struct call){.number = (int)lua_tointeger(L, -1),
+                          .values = (int)lua_rawlen(L, -2) - 2,
+                          .literal = (size_t)(literal - first)};
+    for (int j = 0; j <= call->values; j++, literal++) {
+      lua_rawgeti(L, -2, j + 2);
+      *literal = (struct literal){.at = at};
+      const char *text = lua_tolstring(L, -1, &literal->len);
+      memcpy(bytes + at, text, literal->len);
+      at += literal->len;
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+  }
   return 1;
 }
 
@@ -398,11 +416,12 @@ static int l_raw_tostring(lua_State *L) {
 
 int luaopen_luaserve_core_html(lua_State *L) {
   static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length},
-                                       {"raw", l_raw},       {"script", l_script}, {"take", l_take},
+                                       {"raw", l_raw},       {"plan", l_plan},     {"take", l_take},
                                        {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
   luaL_newmetatable(L, raw_type);
   lua_pushcfunction(L, l_raw_tostring);
   lua_setfield(L, -2, "__tostring");
+  luaL_newmetatable(L, plan_type);
   luaL_newlib(L, functions);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, l_gc);
