@@ -3,8 +3,8 @@
 --
 -- The code has the line breaks of the template at the same places, so that Lua's own messages, at compile time and at
 -- run time, name the lines of the template. What stands between two statements is one call of a function in C that
--- appends literals and values to a buffer: write(buffer, call, value, value, ...). The literals are the writer's, by the
--- number of the call.
+-- appends literals and values to a buffer: write(buffer, call, value, value, ...). The literals are the writer's,
+-- by the number of the call.
 -- @module luaserve.core.template.compiler
 
 local Context = require "luaserve.core.template.context"
