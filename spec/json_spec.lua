@@ -384,6 +384,30 @@ describe("json round trip", function()
     return value
   end
 
+  it("takes as UTF-8 what Lua does", function()
+    local edges = { 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF }
+    local function check(...)
+      local text = string.char(...)
+      local valid = utf8.len(text) ~= nil
+      assert.equal(valid, (pcall(json.encode, text)), text)
+      assert.equal(valid, json.decode('"' .. text .. '"') == text, text)
+    end
+    for first = 0x80, 0xFF do
+      check(first)
+      for second = 0x7E, 0xFF do
+        check(first, second)
+        check(0x41, first, second)
+      end
+      for _, second in ipairs(edges) do
+        for _, third in ipairs(edges) do
+          check(first, second, third)
+          check(first, second, third, 0x80)
+          check(first, second, third, 0xC0)
+        end
+      end
+    end
+  end)
+
   it("gives back what went in", function()
     for seed = 1, 1000 do
       math.randomseed(seed)

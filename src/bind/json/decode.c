@@ -140,25 +140,22 @@ static bool decode_escape(struct decoder *d) {
  * is invalid UTF-8 before it. */
 static const char *skip_characters(struct decoder *d, const char *p) {
   for (;;) {
-    size_t n;
-    while (d->end - p >= 8) {
+    size_t n = 8;
+    while (n == 8 && d->end - p >= 8) {
       n = ls_json_plain_run(p);
       p += n;
-      if (n < 8) {
-        break;
-      }
     }
     while (ls_json_is_plain((unsigned char)*p))
       p++;
-    if ((unsigned char)*p < 0x80) {
+    for (; (unsigned char)*p >= 0x80; p += n) {
+      n = ls_json_utf8_length(p);
+      if (n == 0) {
+        fail(d, p, "invalid UTF-8");
+        return NULL;
+      }
+    }
+    if (!ls_json_is_plain((unsigned char)*p))
       return p;
-    }
-    n = ls_json_utf8_length((const unsigned char *)p, (const unsigned char *)d->end);
-    if (n == 0) {
-      fail(d, p, "invalid UTF-8");
-      return NULL;
-    }
-    p += n;
   }
 }
 

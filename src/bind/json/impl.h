@@ -90,8 +90,24 @@ bool ls_json_read_decimal(uint64_t digits, int exponent, double *value);
 /* The number in text (len bytes of JSON grammar, then a byte that is no part of it). False when out of memory. */
 bool ls_json_read_text(const char *text, size_t len, double *value);
 
-/* The length of the UTF-8 sequence that starts at p, 0 when it is not valid. *p is 0x80 or more. */
-size_t ls_json_utf8_length(const unsigned char *p, const unsigned char *end);
+static inline bool ls_json_is_continuation(unsigned char c) {
+  return (c & 0xC0) == 0x80;
+}
+
+/* The length of the UTF-8 sequence that starts at text, 0 when it is not valid: longer than needed, a surrogate, past
+ * U+10FFFF, or cut. *text is 0x80 or more, and the NUL behind Lua's strings spares a look for the end (RFC 3629 4). */
+static inline size_t ls_json_utf8_length(const char *text) {
+  const unsigned char *p = (const unsigned char *)text;
+  if (p[0] < 0xE0)
+    return p[0] >= 0xC2 && ls_json_is_continuation(p[1]) ? 2 : 0;
+  if (!ls_json_is_continuation(p[1]) || !ls_json_is_continuation(p[2]))
+    return 0;
+  if (p[0] < 0xF0)
+    return (p[0] != 0xE0 || p[1] >= 0xA0) && (p[0] != 0xED || p[1] < 0xA0) ? 3 : 0;
+  if (p[0] > 0xF4 || (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] >= 0x90))
+    return 0;
+  return ls_json_is_continuation(p[3]) ? 4 : 0;
+}
 
 /* Bit 7 of each byte of word that may not stand in a JSON string as it is (control, quote, backslash) or starts or
  * continues a UTF-8 sequence. Exact up to the first such byte; a borrow may mark bytes after it wrongly. */

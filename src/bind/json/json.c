@@ -108,24 +108,6 @@ void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, int index
   memcpy(key->text, text, len);
 }
 
-size_t ls_json_utf8_length(const unsigned char *p, const unsigned char *end) {
-  size_t n = *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
-  if (n == 0 || (size_t)(end - p) < n) {
-    return 0;
-  }
-  for (size_t i = 1; i < n; i++) {
-    if ((p[i] & 0xC0) != 0x80) {
-      return 0;
-    }
-  }
-  /* Longer than needed, a surrogate, or past U+10FFFF: the second byte tells. */
-  if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) ||
-      (*p == 0xF4 && p[1] > 0x8F)) {
-    return 0;
-  }
-  return n;
-}
-
 /* The integer at the top of the stack as the option called name. */
 static int check_integer(lua_State *L, const char *what, const char *name, int min, int max) {
   int is_integer;

@@ -19,45 +19,39 @@ static char *write_escape(char *out, unsigned char c) {
   return out + 5;
 }
 
-/* Writes the character at *s that is not plain. NULL when it is not valid UTF-8, and replace does not say what to do then. */
-static char *write_special(char *out, const char **s, const char *end, bool replace) {
+/* Writes the character at *s, which is beyond ASCII. NULL when it is not valid UTF-8, and replace does not say what to do
+ * then. */
+static inline char *write_wide(char *out, const char **s, bool replace) {
   static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
-  unsigned char c = (unsigned char)**s;
-  size_t n;
-  if (c < 0x80) {
-    (*s)++;
-    return write_escape(out, c);
-  }
-  n = ls_json_utf8_length((const unsigned char *)*s, (const unsigned char *)end);
+  size_t n = ls_json_utf8_length(*s);
+  const char *from = n != 0 ? *s : replacement;
   if (n == 0 && !replace)
     return NULL;
-  if (n == 0) {
-    (*s)++;
-    memcpy(out, replacement, 3);
-    return out + 3;
-  }
-  memcpy(out, *s, n);
-  *s += n;
+  *s += n != 0 ? n : 1;
+  n = n != 0 ? n : 3;
+  memcpy(out, from, 2);
+  if (n > 2)
+    memcpy(out + n - 2, from + n - 2, 2);
   return out + n;
 }
 
 /* Writes the characters that start before stop; out has room for 6 bytes for each and 16 more. */
-static char *write_run(char *out, const char **from, const char *stop, const char *end, bool replace) {
+static char *write_run(char *out, const char **from, const char *stop, bool replace) {
   const char *s = *from;
   while (out != NULL && s < stop) {
-    if (stop - s >= 8) {
+    if ((unsigned char)*s >= 0x80) {
+      out = write_wide(out, &s, replace);
+    } else if (stop - s >= 8) {
       size_t n = ls_json_plain_run(s);
       memcpy(out, s, 8); /* all 8, plain or not: a fixed size is cheaper, and the rest is written over */
       s += n;
       out += n;
-      if (n == 8) {
-        continue;
-      }
-    }
-    if (ls_json_is_plain((unsigned char)*s)) {
+      if (n < 8 && (unsigned char)*s < 0x80)
+        out = write_escape(out, (unsigned char)*s++);
+    } else if (ls_json_is_plain((unsigned char)*s)) {
       *out++ = *s++;
     } else {
-      out = write_special(out, &s, end, replace);
+      out = write_escape(out, (unsigned char)*s++);
     }
   }
   *from = s;
@@ -68,7 +62,7 @@ char *ls_json_quote_rest(struct ls_json_encoder *e, char *out, const char *s, co
   while (s < end) {
     const char *stop = end - s > CHUNK ? s + CHUNK : end;
     out = ls_json_reserve(e, out, 6 * (size_t)(stop - s));
-    out = write_run(out, &s, stop, end, e->options.replace_invalid);
+    out = write_run(out, &s, stop, e->options.replace_invalid);
     if (out == NULL)
       ls_json_refuse(e, lua_pushfstring(e->L, "cannot encode a %s that is not valid UTF-8", what), "");
   }
