@@ -118,8 +118,9 @@ static int call_writer(lua_State *L, struct ls_call *call, int value, bool repla
   return lua_pcall(L, replace_invalid ? 2 : 1, 1, 0);
 }
 
-/* Encodes the value at the top, for the method of this name; raises what cannot be. What ls_json_text reads is there then. Bytes that
- * are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the second try. */
+/* Encodes the value at the top, for the method of this name; raises what cannot be. In its place is what ls_json_text reads
+ * then. Bytes that are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the
+ * second try. */
 static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
   int value = lua_gettop(L);
   bool done = call_writer(L, call, value, false) == LUA_OK;

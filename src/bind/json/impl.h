@@ -22,9 +22,9 @@ enum {
   LS_JSON_KEY_SIZE = 30,
 };
 
-/* A key that has come before. Tables of one kind have the same keys, and as short strings these are one object each: encode
- * finds by its address what has been judged and written, decode by the text the string. The box keeps the strings, and so the
- * addresses. (Who makes a light userdata of such an address, in C, and a key of this, sees it written as that string.) */
+/* A key that has come before. Tables of one kind have the same keys, and as short strings these are one object each: by
+ * its address encode finds what has been judged and written, by its text decode finds the string. The box keeps the strings,
+ * and so the addresses. (A light userdata that C code makes of such an address is written as that string where it is a key.) */
 struct ls_json_key {
   const void *string; /* by lua_topointer; only for encode */
   unsigned char len;  /* 0: the place is free */
@@ -43,8 +43,7 @@ struct ls_json_box {
   const void *null;     /* json.null */
   const void *array_mt; /* the metatables of marked tables, by lua_topointer */
   const void *object_mt;
-  struct ls_json_key
-      keys[LS_JSON_KEYS]; /* by their addresses; user value 1 has the strings in the same places, from 1 */
+  struct ls_json_key keys[LS_JSON_KEYS]; /* user value 1 has the strings in the same places, from 1 */
 };
 
 /* Pushes a new empty box, with the identities of from unless that is NULL. Raises when out of memory. */

@@ -156,6 +156,7 @@ static struct ls_json_options read_options(lua_State *L, bool encode) {
 
 /* ---- encode and decode ---- */
 
+/* The arguments of json.encode -> a box with the text */
 static int l_write(lua_State *L) {
   luaL_checkany(L, 1);
   struct ls_json_options options = read_options(L, true);

@@ -12,7 +12,7 @@
 
 typedef unsigned __int128 wide;
 
-#define DECIMAL_MAX 2e9
+#define DECIMAL_MAX 2e9 /* for write_decimal: times 10^6 it is below 2^51 */
 
 static const double double_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -22,8 +22,9 @@ static const double decades[] = {1e-3, 1e-2, 1e-1, 1e0,  1e1,  1e2,  1e3,  1e4, 
                                  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 /* Writes size, which is 1e-4 or more and below DECIMAL_MAX, if it is the float next to a number of at most 6 places after
- * the point, as prices, measures and coordinates are; else returns NULL. There is no second such number: times 10^6, which
- * is below 2^51, two floats are less than one half apart. A quotient of exact operands is rounded as it is read back. */
+ * the point, as prices, measures and coordinates are; else returns NULL. There is no second such number: what reads back
+ * as size is, times 10^6 and so below 2^51, at most one half wide. The quotient of two exact numbers is rounded as the text
+ * is when it is read. */
 static inline char *write_decimal(char *out, double size) {
   int64_t millionths = (int64_t)(size * 1e6 + 0.5);
   if ((double)millionths / 1e6 != size)
