@@ -171,12 +171,12 @@ static bool copy_run(struct decoder *d, const char *run) {
   return true;
 }
 
-/* Pushes the string that starts at d->p with its quote. */
-static bool decode_string(struct decoder *d) {
+/* Pushes the string that starts at d->p with its quote, and goes on with so many plain bytes. */
+static bool decode_string(struct decoder *d, size_t plain) {
   const char *start = d->p++, *run;
   d->scratch->len = 0;
-  for (;;) {
-    run = skip_characters(d, d->p);
+  for (;; plain = 0) {
+    run = skip_characters(d, d->p + plain);
     if (run == NULL) {
       return false;
     }
@@ -380,33 +380,39 @@ static void create_object(struct decoder *d, int slot, int n, int room) {
   set_members(d, slot, n);
 }
 
-/* How long the key at name is, if it is plain, short, and not at the text's end; else 0. */
-static size_t short_key(const struct decoder *d, const char *name) {
+/* How many bytes of the key at name are plain, of those that a known one may have; none near the end of the text. */
+static size_t scan_key(const struct decoder *d, const char *name) {
   size_t len = 0, n = 8;
   for (; n == 8 && len + 8 <= LS_JSON_KEY_SIZE && d->end - name - (ptrdiff_t)len >= 8; len += n)
     n = ls_json_plain_run(name + len);
-  return name[len] == '"' ? len : 0;
+  return len;
 }
 
-/* The place of a key, whose length is not 0. */
-static unsigned place_of(const char *name, size_t len) {
-  const unsigned char *bytes = (const unsigned char *)name;
-  return (bytes[0] + 5u * bytes[len / 2] + 23u * bytes[len - 1] + 47u * (unsigned)len) % LS_JSON_KEYS;
+/* Of what scan_key has found, so that there are 8 bytes to read. */
+static uint64_t hash_key(const char *name, size_t len) {
+  uint64_t first, last;
+  memcpy(&first, name, 8);
+  if (len < 8)
+    return ((first << (64 - 8 * len)) + len) * UINT64_C(0x9E3779B97F4A7C15);
+  memcpy(&last, name + len - 8, 8);
+  return ((first ^ (last << 21 | last >> 43)) + len) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 /* Pushes the key that starts at d->p with its quote. Most have come before, and need not be made again. */
 static bool decode_key(struct decoder *d) {
   const char *name = d->p + 1;
-  size_t len = short_key(d, name);
-  if (len == 0)
-    return decode_string(d);
-  unsigned place = place_of(name, len);
+  size_t len = scan_key(d, name);
+  if (len == 0 || name[len] != '"')
+    return decode_string(d, len);
+  uint64_t id = hash_key(name, len);
+  unsigned place = (unsigned)(id >> 32) % LS_JSON_KEYS;
   struct ls_json_key *key = &d->scratch->keys[place];
-  if (key->len == len && memcmp(key->text, name, len) == 0) {
+  if (key->id == id && key->len == len && memcmp(key->text, name, len) == 0) {
     lua_rawgeti(d->L, d->keys, (lua_Integer)place + 1);
   } else {
     lua_pushlstring(d->L, name, len);
-    ls_json_box_learn(d->L, lua_upvalueindex(1), key, lua_gettop(d->L), name, len);
+    if (ls_json_key_yields(key, id))
+      ls_json_box_learn(d->L, lua_upvalueindex(1), key, id, lua_gettop(d->L), ls_slice(name, len));
   }
   d->p = name + len + 1;
   return true;
@@ -464,7 +470,7 @@ static bool decode_object(struct decoder *d) {
 static bool decode_value(struct decoder *d) {
   switch (*d->p) {
   case '"':
-    return decode_string(d);
+    return decode_string(d, 0);
   case '{':
     return decode_object(d);
   case '[':

@@ -36,13 +36,18 @@ static _Noreturn void fail_memory(struct ls_json_encoder *e) {
   abort(); /* luaL_error does not return, which its prototype does not say */
 }
 
-__attribute__((noinline)) char *ls_json_grow(struct ls_json_encoder *e, char *out, size_t n) {
+/* Has room for so many bytes behind what is in the box. */
+static char *make_room(struct ls_json_encoder *e, size_t n) {
   struct ls_json_box *box = e->box;
-  box->len = out != NULL ? (size_t)(out - box->data) : 0;
-  if (!ls_json_box_reserve(box, n + LS_JSON_ROOM))
+  if (!ls_json_box_reserve(box, n))
     fail_memory(e);
   e->limit = box->data + box->cap - LS_JSON_ROOM;
   return box->data + box->len;
+}
+
+__attribute__((noinline)) char *ls_json_grow(struct ls_json_encoder *e, char *out, size_t n) {
+  e->box->len = (size_t)(out - e->box->data);
+  return make_room(e, n + LS_JSON_ROOM);
 }
 
 /* The line break before an item or a closing bracket, when indenting. Room for one byte is left. */
@@ -195,14 +200,16 @@ static char *encode_array(struct ls_json_encoder *e, struct ls_json_frame *frame
 
 /* ---- objects ---- */
 
-static struct ls_json_key *find_key(struct ls_json_box *box, const void *string) {
-  uintptr_t address = (uintptr_t)string;
-  return &box->keys[(address >> 4) % LS_JSON_KEYS];
+static void learn_key(struct ls_json_encoder *e, struct ls_json_key *key, uint64_t id, int index,
+                      struct ls_slice text) {
+  bool is_valid = !e->options.replace_invalid; /* another time it would be refused */
+  if (text.len <= sizeof key->text && is_valid && e->options.indent == 0 && ls_json_key_yields(key, id))
+    ls_json_box_learn(e->L, e->box_at, key, id, index, text);
 }
 
-/* A key as it comes, and the end of encoding where it is no string. */
+/* The key at frame->key as it comes, where key is not this one; the end of encoding where it is no string. */
 static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, const struct ls_json_frame *frame,
-                                                     char *out, char before) {
+                                                     char *out, char before, struct ls_json_key *key, uint64_t id) {
   size_t len, from;
   if (lua_type(e->L, frame->key) != LUA_TSTRING) {
     e->frame = frame->up;
@@ -216,9 +223,7 @@ static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, 
   e->frame = frame;
   out = ls_json_reserve(e, out, 2);
   *out++ = ':';
-  if (e->options.indent == 0 && !e->options.replace_invalid)
-    ls_json_box_learn(e->L, e->box_at, find_key(e->box, lua_topointer(e->L, frame->key)), frame->key,
-                      e->box->data + from, (size_t)(out - e->box->data) - from);
+  learn_key(e, key, id, frame->key, ls_slice(e->box->data + from, (size_t)(out - e->box->data) - from));
   if (e->options.indent > 0)
     *out++ = ' ';
   return out;
@@ -226,10 +231,10 @@ static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, 
 
 /* The key at frame->key, with what stands around it. */
 static inline char *write_key(struct ls_json_encoder *e, const struct ls_json_frame *frame, char *out, char before) {
-  const void *string = lua_topointer(e->L, frame->key);
-  const struct ls_json_key *key = find_key(e->box, string);
-  if (key->string != string || e->options.indent > 0)
-    return write_new_key(e, frame, out, before);
+  uint64_t id = (uintptr_t)lua_topointer(e->L, frame->key);
+  struct ls_json_key *key = &e->box->keys[(id >> 4) % LS_JSON_KEYS];
+  if (key->id != id || e->options.indent > 0)
+    return write_new_key(e, frame, out, before, key, id);
   out = ls_json_reserve(e, out, sizeof key->text);
   memcpy(out, key->text, sizeof key->text); /* all of it: a fixed size is cheaper, and the rest is written over */
   *out = before;
@@ -355,13 +360,14 @@ static __attribute__((noinline)) char *encode_table(struct ls_json_encoder *e, c
   return out;
 }
 
-void ls_json_encode(lua_State *L, const struct ls_json_options *options) {
+struct ls_json_box *ls_json_encode(lua_State *L, const struct ls_json_options *options) {
   struct ls_json_encoder e = {.L = L, .options = *options};
   e.box = ls_json_box_claim(L);
   e.box_at = lua_gettop(L);
-  char *out = ls_json_grow(&e, NULL, 0);
+  char *out = make_room(&e, LS_JSON_ROOM);
   lua_pushvalue(L, 1);
   out = encode_any(&e, out);
   e.box->len = (size_t)(out - e.box->data);
   lua_settop(L, e.box_at);
+  return e.box;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/block.h"
+#include "base/slice.h"
 
 enum {
   LS_JSON_DEFAULT_DEPTH = 128,
@@ -19,17 +20,19 @@ enum {
   LS_JSON_KEEP = 64 * 1024, /* a work buffer over this size is freed after the call */
   LS_JSON_NUMBER_SIZE = 40, /* room for any number as text */
   LS_JSON_KEYS = 128,
-  LS_JSON_KEY_SIZE = 30,
+  LS_JSON_KEY_SIZE = 32,
+  LS_JSON_KEY_PATIENCE = 8, /* misses until a key loses its place to another */
 };
 
 /* A key that has come before. Tables of one kind have the same keys, and as short strings these are one object each: by
  * its address encode finds what has been judged and written, by its text decode finds the string. The box keeps the strings,
  * and so the addresses. (A light userdata that C code makes of such an address is written as that string where it is a key.) */
 struct ls_json_key {
-  const void *string; /* by lua_topointer; only for encode */
-  unsigned char len;  /* 0: the place is free */
-  unsigned char misses;
-  char text[LS_JSON_KEY_SIZE]; /* for encode ',"name":', for decode 'name' */
+  uint64_t id;          /* encode: the string's address; decode: a hash of its text. A free place has its own address */
+  uint32_t rival;       /* of the id that has missed here last */
+  unsigned char misses; /* by this one, in a row */
+  unsigned char len;    /* 0: the place is free */
+  char text[LS_JSON_KEY_SIZE]; /* encode: ',"name":'; decode: 'name' */
 };
 
 /* The work buffer of one Lua state, a userdata that is upvalue 1 of encode and decode: a Lua error can never leak it,
@@ -61,9 +64,17 @@ void ls_json_box_release(struct ls_json_box *box);
 /* Makes room for extra more bytes. False when out of memory. */
 bool ls_json_box_grow(struct ls_json_box *box, size_t extra);
 
-/* Gives the place of key, in the box at index box, to the string at index, with the text that stands for it; unless that is
- * too long, or the key that has the place stays: it does for a while, so that keys which do not come again cost little. */
-void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, int index, const char *text, size_t len);
+/* Whether key gives its place to what has missed it: not to keys that do not come again, which shall cost little. */
+static inline bool ls_json_key_yields(struct ls_json_key *key, uint64_t id) {
+  uint32_t rival = (uint32_t)(id >> 4);
+  key->misses = key->rival == rival ? key->misses + 1 : 0;
+  key->rival = rival;
+  return key->len == 0 || key->misses >= LS_JSON_KEY_PATIENCE;
+}
+
+/* Gives the place of key, in the box at index box, to the short string at index with this id, for which text stands, of at
+ * most LS_JSON_KEY_SIZE bytes. */
+void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, uint64_t id, int index, struct ls_slice text);
 
 static inline bool ls_json_box_reserve(struct ls_json_box *box, size_t extra) {
   return box->cap - box->len >= extra || ls_json_box_grow(box, extra);
@@ -76,8 +87,8 @@ struct ls_json_options {
   bool replace_invalid; /* bytes that are no UTF-8, by U+FFFD */
 };
 
-/* Pushes a box with the text of the value at index 1, to be released. */
-void ls_json_encode(lua_State *L, const struct ls_json_options *options);
+/* Pushes and returns a box with the text of the value at index 1, to be released. */
+struct ls_json_box *ls_json_encode(lua_State *L, const struct ls_json_options *options);
 int ls_json_decode(lua_State *L, const struct ls_json_options *options);
 
 /* Writes a float, which is finite, at out (LS_JSON_NUMBER_SIZE bytes) and returns the place behind it. */

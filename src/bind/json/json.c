@@ -16,8 +16,6 @@
 
 #define BOX_TYPE "luaserve.json.buffer"
 
-enum { PATIENCE = 8 }; /* misses until a key loses its place */
-
 bool ls_json_box_grow(struct ls_json_box *box, size_t extra) {
   size_t cap = box->cap < 512 ? 512 : box->cap;
   char *data;
@@ -62,7 +60,7 @@ struct ls_json_box *ls_json_box_new(lua_State *L, const struct ls_json_box *from
     box->object_mt = from->object_mt;
   }
   for (int i = 0; i < LS_JSON_KEYS; i++)
-    box->keys[i].string = &box->keys[i]; /* where no string is; NULL stands for what has no address */
+    box->keys[i].id = (uintptr_t)&box->keys[i]; /* where no string is; NULL stands for what has no address */
   if (luaL_newmetatable(L, BOX_TYPE)) {
     lua_pushcfunction(L, l_box_gc);
     lua_setfield(L, -2, "__gc");
@@ -93,19 +91,16 @@ struct ls_json_box *ls_json_box_claim(lua_State *L) {
   return box;
 }
 
-void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, int index, const char *text, size_t len) {
+void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, uint64_t id, int index, struct ls_slice text) {
   const struct ls_json_box *owner = lua_touserdata(L, box);
-  if (len > sizeof key->text || (key->len > 0 && ++key->misses < PATIENCE))
-    return;
   lua_pushvalue(L, index);
   lua_getiuservalue(L, box, 1);
   lua_insert(L, -2);
   lua_rawseti(L, -2, key - owner->keys + 1);
   lua_pop(L, 1);
-  key->string = lua_topointer(L, index);
-  key->len = (unsigned char)len;
-  key->misses = 0;
-  memcpy(key->text, text, len);
+  key->id = id;
+  key->len = (unsigned char)text.len;
+  memcpy(key->text, text.ptr, text.len);
 }
 
 /* The integer at the top of the stack as the option called name. */
@@ -156,11 +151,15 @@ static struct ls_json_options read_options(lua_State *L, bool encode) {
 
 /* ---- encode and decode ---- */
 
-/* The arguments of json.encode -> a box with the text */
-static int l_write(lua_State *L) {
+/* Pushes a box with the text that the arguments of json.encode ask for. */
+static struct ls_json_box *push_text(lua_State *L) {
   luaL_checkany(L, 1);
   struct ls_json_options options = read_options(L, true);
-  ls_json_encode(L, &options);
+  return ls_json_encode(L, &options);
+}
+
+static int l_write(lua_State *L) {
+  push_text(L);
   return 1;
 }
 
@@ -181,10 +180,9 @@ void ls_json_release(lua_State *L, int index) {
  *
  *   json.encode({id = 7, tags = {"a", "b"}}, {sort_keys = true})   --> {"id":7,"tags":["a","b"]} */
 static int l_encode(lua_State *L) {
-  l_write(L);
-  struct ls_slice text = ls_json_text(L, -1);
-  lua_pushlstring(L, text.ptr, text.len);
-  ls_json_release(L, -2);
+  struct ls_json_box *box = push_text(L);
+  lua_pushlstring(L, box->data, box->len);
+  ls_json_box_release(box);
   return 1;
 }
 
