@@ -112,6 +112,71 @@ describe("json.encode", function()
     assert.equal('[1]', json.encode({ 1 }))
   end)
 
+  -- After a long text the memory is given back, so that the next one begins with little.
+  it("has room wherever the text has got to", function()
+    local long, deep, text = ("x"):rep(70000), { -1.7976931348623157e308 }, "[-1.7976931348623157e+308]"
+    for _ = 1, 100 do
+      deep, text = { deep }, "[" .. text .. "]"
+    end
+    for n = 300, 1100 do
+      local filler = ("y"):rep(n)
+      json.encode(long)
+      assert.equal(('["%s",true,%s]'):format(filler, text), json.encode { filler, true, deep })
+      json.encode(long)
+      assert.equal(('{"%s":{"k":false}}'):format(filler), json.encode { [filler] = { k = false } })
+      json.encode(long)
+      assert.equal(('["%s\\u0001€"]'):format(filler), json.encode { filler .. "\1€" })
+    end
+  end)
+
+  it("writes keys that come again as the first time", function()
+    local names = { 'say "hi"', "\n", "a\\b", "é", "a\0b", "\u{1F600}", "\u{7F}" }
+    for n = 0, 60 do
+      names[#names + 1] = ("k"):rep(n)
+      names[#names + 1] = ("\n"):rep(n)
+    end
+    for _ = 1, 3 do
+      for _, name in ipairs(names) do
+        local value = { { [name] = 1 }, { [name] = { [name] = {} } }, { [name] = 2.5 } }
+        local expected = ('[{%s:1},{%s:{%s:{}}},{%s:2.5}]'):gsub("%%s", function() return json.encode(name) end)
+        assert.equal(expected, json.encode(value))
+        assert.equal(expected, json.encode(value, { sort_keys = true }))
+        assert.equal(expected, (json.encode(value, { indent = 1 }):gsub("\n *", ""):gsub(": ", ":")))
+      end
+    end
+  end)
+
+  it("tells many keys apart, however often each comes", function()
+    local value, texts = {}, {}
+    for i = 1, 2000 do
+      value[i], texts[i] = { ["key" .. i % 700] = i }, ('{"key%d":%d}'):format(i % 700, i)
+    end
+    local expected = "[" .. table.concat(texts, ",") .. "]"
+    for _ = 1, 10 do
+      assert.equal(expected, json.encode(value))
+    end
+  end)
+
+  -- A new string may get the address of one that has been collected.
+  it("tells keys apart when older ones are gone", function()
+    for round = 1, 200 do
+      for i = 1, 50 do
+        local name = ("%d in %d"):format(i, round)
+        assert.equal('{"' .. name .. '":1}', json.encode { [name] = 1 })
+      end
+      collectgarbage()
+    end
+  end)
+
+  it("sees what is no string among keys that have come before", function()
+    for i = 1, 100 do
+      local value = { ["a" .. i] = 1, b = 2, c = 3 }
+      json.encode { value, value }
+      value[({ 1, 1.5, true, json.null })[i % 4 + 1]] = 4
+      assert.matches("cannot encode a table with ", raised { value })
+    end
+  end)
+
   it("tells arrays from objects", function()
     assert.equal("{}", json.encode({}))
     assert.equal("[]", json.encode(json.array()))
@@ -313,6 +378,29 @@ describe("json.encode, told to replace what is no UTF-8,", function()
     assert.equal('"\u{FFFD}"', encode("\xe2"))
     assert.equal('{"\u{FFFD}":["\u{FFFD}"]}', encode { ["\xff"] = { "\xfe" } })
     assert.equal('"' .. ("\u{FFFD}"):rep(5000) .. '"', encode(("\xff"):rep(5000)))
+  end)
+
+  it("does not take a key for valid another time", function()
+    for _ = 1, 20 do
+      assert.equal('{"\u{FFFD}":1}', encode { ["\xff"] = 1 })
+      assert.error_matches(function() json.encode { ["\xff"] = 1 } end, "a key that is not valid UTF%-8")
+    end
+  end)
+
+  it("judges every byte at every place", function()
+    for byte = 0, 255 do
+      local char = string.char(byte)
+      local written = byte > 127 and '"\u{FFFD}"' or json.encode(char)
+      for len = 1, 40 do
+        for at = 1, len do
+          local before, after = ("a"):rep(at - 1), ("z"):rep(len - at)
+          local text = encode(before .. char .. after)
+          if text ~= '"' .. before .. written:sub(2, -2) .. after .. '"' then
+            error(("byte %d at %d of %d: %s"):format(byte, at, len, text))
+          end
+        end
+      end
+    end
   end)
 
   it("leaves what is UTF-8 as it is", function()

@@ -258,6 +258,33 @@ describe("json.decode", function()
     end
   end)
 
+  it("reads keys that come again as the first time", function()
+    local names = { "é", 'a"b', "a\nb", "\u{1F600}", "a\0b" }
+    for n = 0, 60 do
+      names[#names + 1] = ("k"):rep(n)
+      names[#names + 1] = ("\u{20AC}"):rep(n)
+    end
+    for _ = 1, 20 do
+      for i, name in ipairs(names) do
+        local text = ('{%s:%d}'):format(json.encode(name), i)
+        assert.same({ [name] = i }, json.decode(text))
+        assert.same({ { [name] = i }, { [name] = { [name] = i } } },
+          json.decode(("[%s , %s]"):format(text, text:gsub("%d+}", text .. "}"))))
+      end
+    end
+  end)
+
+  -- Of these many have the same first, middle and last character.
+  it("tells many keys apart, however often each comes", function()
+    for round = 1, 20 do
+      for i = 1, 500 do
+        local name = ("k%d%d%sk"):format(i % 7, i, ("x"):rep(i % 5))
+        assert.same({ [name] = round }, json.decode(('{"%s":%d}'):format(name, round)))
+      end
+      collectgarbage()
+    end
+  end)
+
   it("handles long strings", function()
     local plain = ("0123456789abcdef"):rep(65536)
     assert.equal(plain, decode('"' .. plain .. '"'))
@@ -356,6 +383,30 @@ describe("json round trip", function()
     end
     return value
   end
+
+  it("takes as UTF-8 what Lua does", function()
+    local edges = { 0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF }
+    local function check(...)
+      local text = string.char(...)
+      local valid = utf8.len(text) ~= nil
+      assert.equal(valid, (pcall(json.encode, text)), text)
+      assert.equal(valid, json.decode('"' .. text .. '"') == text, text)
+    end
+    for first = 0x80, 0xFF do
+      check(first)
+      for second = 0x7E, 0xFF do
+        check(first, second)
+        check(0x41, first, second)
+      end
+      for _, second in ipairs(edges) do
+        for _, third in ipairs(edges) do
+          check(first, second, third)
+          check(first, second, third, 0x80)
+          check(first, second, third, 0xC0)
+        end
+      end
+    end
+  end)
 
   it("gives back what went in", function()
     for seed = 1, 1000 do

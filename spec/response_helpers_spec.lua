@@ -44,6 +44,28 @@ describe("res:html", function()
   end)
 end)
 
+describe("res:json", function()
+  it("sends what json.encode writes, of any size, one answer after the other", function()
+    local value = { rows = {} }
+    local _, address = http_servers.serve(nil, function(req, res)
+      if req.path == "/bad" then
+        assert.error_matches(function() res:json { { "text", print } } end, "res:json: cannot encode a function")
+      end
+      res:json(value)
+    end)
+    for n = 0, 11 do
+      for _, path in ipairs { "/good", "/bad", "/good" } do
+        local response = client.request(address, { path = path })
+        assert.equal("application/json", response.headers["content-type"])
+        assert.same(value, json.decode(response.body))
+      end
+      for i = 1, 1 << n do
+        value.rows[#value.rows + 1] = { id = i, name = ("x"):rep(n) .. i, half = i / 2 }
+      end
+    end
+  end)
+end)
+
 describe("res:problem", function()
   it("says what went wrong, for programs", function()
     local response = answer(function(res)

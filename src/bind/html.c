@@ -8,15 +8,41 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "bind/modules.h"
 
-enum { BUFFER_MIN = 1024, BUFFER_KEPT = 256 * 1024 };
+enum {
+  BUFFER_MIN = 1024,
+  BUFFER_KEPT = 256 * 1024,
+  SPARE = 16, /* literals are copied that many bytes at a time */
+};
 
 /* A text that is HTML already: a table with this metatable and the text at 1. */
 static const char raw_type[] = "luaserve.template.raw";
 
+static const char plan_type[] = "luaserve.template.plan";
+
 /* Its address marks buffers. */
 static const char buffer_mark = 'b';
+
+/* What one call of a writer appends: a literal before each of its values and one behind them. */
+struct call {
+  int number; /* of its first value, among the template's expressions */
+  int values;
+  size_t literal; /* its first one */
+};
+
+struct literal {
+  size_t at, len;
+};
+
+/* Of one template, in one piece of memory. */
+struct plan {
+  const struct call *calls;
+  const struct literal *literals;
+  const char *bytes; /* SPARE more than there are literals */
+  size_t count;      /* of calls */
+};
 
 /* Memory of Lua's allocator, so that it counts. */
 struct buffer {
@@ -26,8 +52,8 @@ struct buffer {
 };
 
 static struct buffer *check_buffer(lua_State *L, int index) {
-  struct buffer *buffer = lua_touserdata(L, index);
-  if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof *buffer || buffer->mark != &buffer_mark)
+  struct buffer *buffer = lua_touserdata(L, index); /* a light one has no length */
+  if (buffer == NULL || lua_rawlen(L, index) != sizeof *buffer || buffer->mark != &buffer_mark)
     luaL_typeerror(L, index, "buffer");
   return buffer;
 }
@@ -51,37 +77,49 @@ static void make_room(lua_State *L, struct buffer *buffer, size_t more) {
   resize(L, buffer, cap);
 }
 
-static inline void append(lua_State *L, struct buffer *buffer, struct ls_slice bytes) {
+/* The place behind what is there, with room for so many bytes. */
+static inline char *reserve(lua_State *L, struct buffer *buffer, size_t more) {
+  if (buffer->cap - buffer->len < more)
+    make_room(L, buffer, more);
+  return buffer->bytes + buffer->len;
+}
+
+static void append(lua_State *L, struct buffer *buffer, struct ls_slice bytes) {
   if (bytes.len == 0)
     return;
-  if (buffer->cap - buffer->len < bytes.len)
-    make_room(L, buffer, bytes.len);
-  memcpy(buffer->bytes + buffer->len, bytes.ptr, bytes.len);
+  memcpy(reserve(L, buffer, bytes.len), bytes.ptr, bytes.len);
   buffer->len += bytes.len;
 }
 
-static void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
-  for (;;) {
+/* Of a text that has something to escape, soon. */
+static __attribute__((noinline)) void append_special(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  while (text.len != 0) {
     size_t plain = ls_html_plain_length(text);
     append(L, buffer, ls_slice(text.ptr, plain));
     if (plain == text.len)
       return;
     append(L, buffer, ls_html_entity(text.ptr[plain]));
     text = ls_slice(text.ptr + plain + 1, text.len - plain - 1);
+    plain = ls_html_copy_plain(text, reserve(L, buffer, text.len));
+    buffer->len += plain;
+    text = ls_slice(text.ptr + plain, text.len - plain);
   }
+}
+
+static inline void append_escaped(lua_State *L, struct buffer *buffer, struct ls_slice text) {
+  if (text.len == 0)
+    return;
+  size_t plain = ls_html_copy_plain(text, reserve(L, buffer, text.len));
+  buffer->len += plain;
+  if (plain < text.len)
+    append_special(L, buffer, ls_slice(text.ptr + plain, text.len - plain));
 }
 
 /* ---- values ---- */
 
 static void append_integer(lua_State *L, struct buffer *buffer, lua_Integer value) {
-  char room[24], *p = room + sizeof room;
-  lua_Unsigned rest = value < 0 ? 0u - (lua_Unsigned)value : (lua_Unsigned)value;
-  do
-    *--p = (char)('0' + rest % 10);
-  while ((rest /= 10) != 0);
-  if (value < 0)
-    *--p = '-';
-  append(L, buffer, ls_slice(p, (size_t)(room + sizeof room - p)));
+  char *out = reserve(L, buffer, LS_DIGITS_MAX);
+  buffer->len += (size_t)(ls_digits_write_signed(out, value) - out);
 }
 
 /* A text that is HTML already is at the top then, else the stack is as before. */
@@ -158,32 +196,119 @@ static int raise_unprintable(lua_State *L, int index, lua_Integer number) {
   return lua_error(L);
 }
 
-/* write(buffer, number, literal, value, literal, ...): appends literals as they are, and values escaped where upvalue 2 is
- * true. number: of the first value among the template's expressions. Raises for a value that is nil, or a table and so on
- * that says nothing of how it looks as a string. */
-static int l_write(lua_State *L) {
+/* Literals are short: some copies of a fixed size are cheaper than a call. */
+static inline void append_literal(lua_State *L, struct buffer *buffer, const struct plan *plan, size_t index) {
+  struct literal literal = plan->literals[index];
+  char *out = reserve(L, buffer, literal.len + SPARE);
+  for (size_t i = 0; i < literal.len; i += SPARE)
+    memcpy(out + i, plan->bytes + literal.at + i, SPARE);
+  buffer->len += literal.len;
+}
+
+static inline int write_call(lua_State *L, bool escape) {
   struct buffer *buffer = check_buffer(L, 1);
-  bool escape = lua_toboolean(L, lua_upvalueindex(2));
-  int top = lua_gettop(L);
-  for (int i = 3; i <= top; i++) {
-    if (i % 2 == 0) {
-      if (!append_value(L, buffer, i, escape))
-        return raise_unprintable(L, i, lua_tointeger(L, 2) + i / 2 - 2);
-      continue;
-    }
-    size_t len;
-    const char *text = lua_tolstring(L, i, &len);
-    if (text != NULL)
-      append(L, buffer, ls_slice(text, len));
+  const struct plan *plan = lua_touserdata(L, lua_upvalueindex(2));
+  lua_Unsigned index = (lua_Unsigned)lua_tointeger(L, 2) - 1;
+  luaL_argcheck(L, index < plan->count, 2, "no call of this template");
+  const struct call *call = &plan->calls[index];
+  for (int i = 0; i < call->values; i++) {
+    append_literal(L, buffer, plan, call->literal + (size_t)i);
+    if (!append_value(L, buffer, 3 + i, escape))
+      return raise_unprintable(L, 3 + i, call->number + i);
   }
+  append_literal(L, buffer, plan, call->literal + (size_t)call->values);
   return 0;
 }
 
-/* html.writer(expressions, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
+/* write(buffer, call, value, ...): appends what the plan has for this call, and the values escaped. Raises for a value that
+ * is nil, or a table and so on that says nothing of how it looks as a string. */
+static int l_write(lua_State *L) {
+  return write_call(L, true);
+}
+
+/* As l_write, but not escaped. */
+static int l_write_raw(lua_State *L) {
+  return write_call(L, false);
+}
+
+/* html.writer(expressions, plan, escape) -> write: for one template. expressions: { text, line, text, line, ... } */
 static int l_writer(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checkudata(L, 2, plan_type);
+  bool escape = lua_toboolean(L, 3);
   lua_settop(L, 2);
-  lua_pushcclosure(L, l_write, 2);
+  lua_pushcclosure(L, escape ? l_write : l_write_raw, 2);
+  return 1;
+}
+
+/* ---- plans ---- */
+
+/* Of the calls at index 1: how many there are, their literals, and the bytes of these. */
+struct size {
+  size_t calls, literals, bytes;
+};
+
+static void measure_call(lua_State *L, struct size *size) {
+  luaL_argcheck(L, lua_istable(L, -1) && lua_rawlen(L, -1) >= 2, 1, "a call is a number and literals");
+  lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 2; i <= n; i++) {
+    luaL_argcheck(L, lua_rawgeti(L, -1, i) == LUA_TSTRING, 1, "literals are strings");
+    size->bytes += lua_rawlen(L, -1);
+    lua_pop(L, 1);
+  }
+  size->literals += (size_t)n - 1;
+}
+
+static struct size measure(lua_State *L) {
+  struct size size = {.calls = lua_rawlen(L, 1)};
+  for (size_t i = 1; i <= size.calls; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    measure_call(L, &size);
+    lua_pop(L, 1);
+  }
+  return size;
+}
+
+/* Pushes a plan with room for all that and nothing in it, and its parts. */
+static struct plan *new_plan(lua_State *L, struct size size, struct call **calls, struct literal **literals,
+                             char **bytes) {
+  size_t calls_size = size.calls * sizeof **calls, literals_size = size.literals * sizeof **literals;
+  struct plan *plan = lua_newuserdatauv(L, sizeof *plan + calls_size + literals_size + size.bytes + SPARE, 0);
+  *calls = (struct call *)(plan + 1);
+  *literals = (struct literal *)(*calls + size.calls);
+  *bytes = (char *)(*literals + size.literals);
+  *plan = (struct plan){.calls = *calls, .literals = *literals, .bytes = *bytes, .count = size.calls};
+  memset(*bytes, 0, size.bytes + SPARE);
+  luaL_setmetatable(L, plan_type);
+  return plan;
+}
+
+/* html.plan(calls) -> for writers. calls: { { number of the first value, literal, literal, ... }, ... } with one more literal
+ * than there are values. */
+static int l_plan(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  struct call *call;
+  struct literal *literal;
+  char *bytes;
+  struct plan *plan = new_plan(L, measure(L), &call, &literal, &bytes);
+  const struct literal *first = literal;
+  size_t at = 0;
+  for (size_t i = 1; i <= plan->count; i++, call++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    lua_rawgeti(L, -1, 1);
+    *call = (struct call){.number = (int)lua_tointeger(L, -1),
+                          .values = (int)lua_rawlen(L, -2) - 2,
+                          .literal = (size_t)(literal - first)};
+    for (int j = 0; j <= call->values; j++, literal++) {
+      lua_rawgeti(L, -2, j + 2);
+      *literal = (struct literal){.at = at};
+      const char *text = lua_tolstring(L, -1, &literal->len);
+      memcpy(bytes + at, text, literal->len);
+      at += literal->len;
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+  }
   return 1;
 }
 
@@ -290,11 +415,13 @@ static int l_raw_tostring(lua_State *L) {
 }
 
 int luaopen_luaserve_core_html(lua_State *L) {
-  static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length}, {"raw", l_raw},
-                                       {"take", l_take},     {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"append", l_append}, {"escape", l_escape}, {"length", l_length},
+                                       {"raw", l_raw},       {"plan", l_plan},     {"take", l_take},
+                                       {"url", l_url},       {"writer", l_writer}, {NULL, NULL}};
   luaL_newmetatable(L, raw_type);
   lua_pushcfunction(L, l_raw_tostring);
   lua_setfield(L, -2, "__tostring");
+  luaL_newmetatable(L, plan_type);
   luaL_newlib(L, functions);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, l_gc);

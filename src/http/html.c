@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/html.h"
 
+#include "base/block.h"
 #include "http/field.h"
 
 enum { SCHEME_MAX = 8 }; /* longer ones are not on the list */
 
 static const bool is_special[256] = {['&'] = true, ['<'] = true, ['>'] = true, ['"'] = true, ['\''] = true};
 
+/* Of the five, two pairs differ in one bit. */
+static inline bool is_plain_block(ls_block block) {
+  ls_block quote_or_amp = (ls_block)((block & (unsigned char)~4) == '"');
+  ls_block less_or_greater = (ls_block)((block & (unsigned char)~2) == '<');
+  return ls_block_is_clear(quote_or_amp | less_or_greater, (ls_block)(block == '\''));
+}
+
 size_t ls_html_plain_length(struct ls_slice text) {
   size_t i = 0;
   while (i < text.len && !is_special[(unsigned char)text.ptr[i]])
     i++;
   return i;
+}
+
+size_t ls_html_copy_plain(struct ls_slice text, char *out) {
+  return ls_block_copy(out, text.ptr, text.len, is_plain_block);
 }
 
 struct ls_slice ls_html_entity(char c) {

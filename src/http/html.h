@@ -11,6 +11,9 @@
 /* How many bytes in front have nothing to escape: none of & < > " and '. */
 size_t ls_html_plain_length(struct ls_slice text);
 
+/* Copies text as long as it has none of them, or somewhat less. Returns how much; out has room for all. */
+size_t ls_html_copy_plain(struct ls_slice text, char *out);
+
 /* What stands for one of those five: "&amp;". */
 struct ls_slice ls_html_entity(char c);
 

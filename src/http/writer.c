@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/digits.h"
 #include "http/date.h"
 #include "http/status.h"
 
@@ -16,15 +17,6 @@ static char *put(char *p, const char *bytes, size_t len) {
 }
 
 #define PUT(p, text) put((p), (text), sizeof(text) - 1)
-
-static char *put_decimal(char *p, uint64_t n) {
-  char digits[20], *first = digits + sizeof(digits);
-  do {
-    *--first = (char)('0' + n % 10);
-    n /= 10;
-  } while (n != 0);
-  return put(p, first, (size_t)(digits + sizeof(digits) - first));
-}
 
 static char *put_hex(char *p, uint64_t n) {
   char digits[16], *first = digits + sizeof(digits);
@@ -40,7 +32,7 @@ static char *put_status(char *p, int status) {
   if (line.ptr != NULL)
     return put(p, line.ptr, line.len);
   p = PUT(p, "HTTP/1.1 ");
-  p = put_decimal(p, (uint64_t)status);
+  p = ls_digits_write(p, (uint64_t)status);
   return PUT(p, " \r\n"); /* the space stays without a reason too */
 }
 
@@ -72,7 +64,7 @@ static char *put_own(char *p, const struct ls_writer_head *head) {
   }
   if (head->length >= 0) {
     p = PUT(p, "Content-Length: ");
-    p = put_decimal(p, (uint64_t)head->length);
+    p = ls_digits_write(p, (uint64_t)head->length);
     p = PUT(p, "\r\n");
   }
   if (head->chunked)

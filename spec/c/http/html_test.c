@@ -23,6 +23,31 @@ static void escapes(void) {
   check_escaped("<a href='b' c=\"&\">", "&lt;a href=&#39;b&#39; c=&quot;&amp;&quot;&gt;");
 }
 
+static bool is_special(int byte) {
+  return byte == '&' || byte == '<' || byte == '>' || byte == '"' || byte == '\'';
+}
+
+/* It is in the block that is copied last, or nothing behind it has been looked at. */
+static void check_copied(struct ls_slice text, size_t at) {
+  char out[64];
+  memset(out, '#', sizeof out);
+  size_t plain = ls_html_copy_plain(text, out);
+  CHECK(is_special((unsigned char)text.ptr[at]) ? plain <= at && at - plain < 16 : plain == text.len);
+  CHECK(memcmp(out, text.ptr, plain) == 0);
+  CHECK(out[text.len] == '#');
+}
+
+static void copies_until_there_is_something_to_escape(void) {
+  for (size_t len = 1; len <= 50; len++)
+    for (size_t at = 0; at < len; at++)
+      for (int byte = 0; byte < 256; byte++) {
+        char text[50];
+        memset(text, 'a', len);
+        text[at] = (char)byte;
+        check_copied(ls_slice(text, len), at);
+      }
+}
+
 static bool is_safe(const char *url) {
   return ls_html_url_is_safe(ls_slice_of(url));
 }
@@ -37,6 +62,7 @@ static void judges_urls(void) {
 
 int main(void) {
   RUN(escapes);
+  RUN(copies_until_there_is_something_to_escape);
   RUN(judges_urls);
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bind/http/response.h"
+#include "bind/json/json.h"
 #include "http/disposition.h"
 #include "http/media.h"
 #include "http/status.h"
@@ -111,9 +112,9 @@ int ls_http_l_html(lua_State *L) {
 
 /* ---- JSON ---- */
 
-/* encode(value [, options]), from below the top. As lua_pcall. */
-static int call_encode(lua_State *L, struct ls_call *call, int value, bool replace_invalid) {
-  ls_http_push_json(L, call->module, true);
+/* write(value [, options]): see ls_json_push_writer. As lua_pcall. */
+static int call_writer(lua_State *L, struct ls_call *call, int value, bool replace_invalid) {
+  ls_http_push_json_writer(L, call->module);
   lua_pushvalue(L, value);
   if (replace_invalid) {
     lua_createtable(L, 0, 1);
@@ -123,14 +124,15 @@ static int call_encode(lua_State *L, struct ls_call *call, int value, bool repla
   return lua_pcall(L, replace_invalid ? 2 : 1, 1, 0);
 }
 
-/* Encodes the value at the top, for the method of this name; raises what cannot be. The text is at the top then. Bytes that
- * are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the second try. */
+/* Encodes the value at the top, for the method of this name; raises what cannot be. In its place is what ls_json_text reads
+ * then. Bytes that are no UTF-8 are most often those of a client, who shall not make a 500 of them: they are replaced, at the
+ * second try. */
 static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
   int value = lua_gettop(L);
-  bool done = call_encode(L, call, value, false) == LUA_OK;
+  bool done = call_writer(L, call, value, false) == LUA_OK;
   if (!done) {
     lua_settop(L, value);
-    done = call_encode(L, call, value, true) == LUA_OK;
+    done = call_writer(L, call, value, true) == LUA_OK;
   }
   lua_replace(L, value);
   if (done)
@@ -138,6 +140,20 @@ static void encode_json(lua_State *L, struct ls_call *call, const char *name) {
   if (lua_isstring(L, -1))
     luaL_error(L, "res:%s: %s", name, lua_tostring(L, -1));
   lua_error(L);
+}
+
+/* The whole answer, of what encode_json has left on top. */
+static int send_json(lua_State *L, struct ls_call *call) {
+  int at = lua_gettop(L);
+  struct ls_slice text = ls_json_text(L, at);
+  if (ls_call_has_head_functions(call)) {
+    lua_pushlstring(L, text.ptr, text.len);
+    ls_json_release(L, at);
+    return ls_http_before_head(L, lua_gettop(L), l_answer_body);
+  }
+  int results = ls_http_answer(L, call, text);
+  ls_json_release(L, at);
+  return results;
 }
 
 /* res:json([status,] value) -> true; or nil, "closed", "ECLOSED"
@@ -155,7 +171,7 @@ int ls_http_l_json_answer(lua_State *L) {
   encode_json(L, call, "json");
   call = check(L); /* metamethods have run: the request may have ended */
   ls_http_default_type(L, call, ls_slice_of("application/json"));
-  return send_body(L, call, to_slice(L));
+  return send_json(L, call);
 }
 
 /* The fields at index 4, if there are any, with what the others say. */
@@ -200,7 +216,7 @@ int ls_http_l_problem(lua_State *L) {
   call = check(L);
   call->request->status = status;
   ls_http_set_header(L, call, ls_slice_of("content-type"), ls_slice_of("application/problem+json"));
-  return send_body(L, call, to_slice(L));
+  return send_json(L, call);
 }
 
 /* ---- elsewhere ---- */

@@ -4,6 +4,7 @@
 
 #include "bind/http/hints.h"
 #include "bind/http/impl.h"
+#include "bind/json/json.h"
 #include "script/options.h"
 
 #define SLOT_BITS 7
@@ -221,4 +222,12 @@ void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode)
     lua_pop(L, 1);
   }
   lua_rawgeti(L, LUA_REGISTRYINDEX, encode ? module->json_encode : module->json_decode);
+}
+
+void ls_http_push_json_writer(lua_State *L, struct ls_http_module *module) {
+  if (module->json_writer == LUA_NOREF) {
+    ls_json_push_writer(L);
+    module->json_writer = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
+  lua_rawgeti(L, LUA_REGISTRYINDEX, module->json_writer);
 }

@@ -464,7 +464,8 @@ static int l_module_gc(lua_State *L) {
 
 static struct ls_http_module *push_module(lua_State *L) {
   struct ls_http_module *module = lua_newuserdatauv(L, sizeof *module, 0);
-  *module = (struct ls_http_module){.rt = ls_runtime_of(L), .json_encode = LUA_NOREF, .json_decode = LUA_NOREF};
+  *module = (struct ls_http_module){
+      .rt = ls_runtime_of(L), .json_encode = LUA_NOREF, .json_decode = LUA_NOREF, .json_writer = LUA_NOREF};
   ls_list_init(&module->idle_calls);
   ls_list_init(&module->servers);
   lua_createtable(L, 0, 1);

@@ -41,6 +41,7 @@ struct ls_http_module {
   void (*on_shut_down)(struct ls_runtime *rt);   /* the caller of ls_http_shutdown waits for the last of them */
   int request_type, response_type, headers_type; /* registry references of the metatables */
   int json_encode, json_decode;                  /* the same of luaserve.json's functions; LUA_NOREF before first use */
+  int json_writer;                               /* and of ls_json_push_writer's */
   struct ls_file_cache files;
   struct ls_log_limit faults[LS_HTTP_FAULTS]; /* of log lines about clients */
   char *
@@ -299,5 +300,8 @@ int ls_http_before_head(lua_State *L, int body_index, lua_CFunction go_on);
 
 /* Pushes luaserve.json's encode or decode. */
 void ls_http_push_json(lua_State *L, struct ls_http_module *module, bool encode);
+
+/* Pushes what ls_json_push_writer does. */
+void ls_http_push_json_writer(lua_State *L, struct ls_http_module *module);
 
 #endif

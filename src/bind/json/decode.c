@@ -20,7 +20,8 @@ enum {
 
 struct decoder {
   lua_State *L;
-  struct ls_json_box *scratch; /* holds the string being decoded when it has escapes */
+  struct ls_json_box *scratch; /* holds the string being decoded when it has escapes; and keys */
+  int keys;                    /* stack index of their strings */
   const char *text;
   const char *p; /* the next byte */
   const char *end;
@@ -41,8 +42,9 @@ static inline bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+/* Mostly there is none, and one comparison says so. */
 static inline void skip_space(struct decoder *d) {
-  while (*d->p == ' ' || *d->p == '\n' || *d->p == '\t' || *d->p == '\r')
+  while ((unsigned char)*d->p <= ' ' && (*d->p == ' ' || *d->p == '\n' || *d->p == '\t' || *d->p == '\r'))
     d->p++;
 }
 
@@ -138,25 +140,22 @@ static bool decode_escape(struct decoder *d) {
  * is invalid UTF-8 before it. */
 static const char *skip_characters(struct decoder *d, const char *p) {
   for (;;) {
-    size_t n;
-    while (d->end - p >= 8) {
+    size_t n = 8;
+    while (n == 8 && d->end - p >= 8) {
       n = ls_json_plain_run(p);
       p += n;
-      if (n < 8) {
-        break;
-      }
     }
     while (ls_json_is_plain((unsigned char)*p))
       p++;
-    if ((unsigned char)*p < 0x80) {
+    for (; (unsigned char)*p >= 0x80; p += n) {
+      n = ls_json_utf8_length(p);
+      if (n == 0) {
+        fail(d, p, "invalid UTF-8");
+        return NULL;
+      }
+    }
+    if (!ls_json_is_plain((unsigned char)*p))
       return p;
-    }
-    n = ls_json_utf8_length((const unsigned char *)p, (const unsigned char *)d->end);
-    if (n == 0) {
-      fail(d, p, "invalid UTF-8");
-      return NULL;
-    }
-    p += n;
   }
 }
 
@@ -172,12 +171,12 @@ static bool copy_run(struct decoder *d, const char *run) {
   return true;
 }
 
-/* Pushes the string that starts at d->p with its quote. */
-static bool decode_string(struct decoder *d) {
+/* Pushes the string that starts at d->p with its quote, and goes on with so many plain bytes. */
+static bool decode_string(struct decoder *d, size_t plain) {
   const char *start = d->p++, *run;
   d->scratch->len = 0;
-  for (;;) {
-    run = skip_characters(d, d->p);
+  for (;; plain = 0) {
+    run = skip_characters(d, d->p + plain);
     if (run == NULL) {
       return false;
     }
@@ -381,12 +380,50 @@ static void create_object(struct decoder *d, int slot, int n, int room) {
   set_members(d, slot, n);
 }
 
+/* How many bytes of the key at name are plain, of those that a known one may have; none near the end of the text. */
+static size_t scan_key(const struct decoder *d, const char *name) {
+  size_t len = 0, n = 8;
+  for (; n == 8 && len + 8 <= LS_JSON_KEY_SIZE && d->end - name - (ptrdiff_t)len >= 8; len += n)
+    n = ls_json_plain_run(name + len);
+  return len;
+}
+
+/* Of what scan_key has found, so that there are 8 bytes to read. */
+static uint64_t hash_key(const char *name, size_t len) {
+  uint64_t first, last;
+  memcpy(&first, name, 8);
+  if (len < 8)
+    return ((first << (64 - 8 * len)) + len) * UINT64_C(0x9E3779B97F4A7C15);
+  memcpy(&last, name + len - 8, 8);
+  return ((first ^ (last << 21 | last >> 43)) + len) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+/* Pushes the key that starts at d->p with its quote. Most have come before, and need not be made again. */
+static bool decode_key(struct decoder *d) {
+  const char *name = d->p + 1;
+  size_t len = scan_key(d, name);
+  if (len == 0 || name[len] != '"')
+    return decode_string(d, len);
+  uint64_t id = hash_key(name, len);
+  unsigned place = (unsigned)(id >> 32) % LS_JSON_KEYS;
+  struct ls_json_key *key = &d->scratch->keys[place];
+  if (key->id == id && key->len == len && memcmp(key->text, name, len) == 0) {
+    lua_rawgeti(d->L, d->keys, (lua_Integer)place + 1);
+  } else {
+    lua_pushlstring(d->L, name, len);
+    if (ls_json_key_yields(key, id))
+      ls_json_box_learn(d->L, lua_upvalueindex(1), key, id, lua_gettop(d->L), ls_slice(name, len));
+  }
+  d->p = name + len + 1;
+  return true;
+}
+
 /* Pushes a key and its value. */
 static bool decode_member(struct decoder *d) {
   if (*d->p != '"') {
     return fail(d, d->p, "expected a string as key");
   }
-  if (!decode_string(d)) {
+  if (!decode_key(d)) {
     return false;
   }
   skip_space(d);
@@ -433,7 +470,7 @@ static bool decode_object(struct decoder *d) {
 static bool decode_value(struct decoder *d) {
   switch (*d->p) {
   case '"':
-    return decode_string(d);
+    return decode_string(d, 0);
   case '{':
     return decode_object(d);
   case '[':
@@ -501,6 +538,8 @@ int ls_json_decode(lua_State *L, const struct ls_json_options *options) {
   bool decoded;
   d.scratch = lua_touserdata(L, lua_upvalueindex(1));
   ls_json_box_check(L, d.scratch);
+  lua_getiuservalue(L, lua_upvalueindex(1), 1);
+  d.keys = lua_gettop(L);
   decoded = decode_text(&d);
   if (d.scratch->cap > LS_JSON_KEEP) {
     ls_json_box_release(d.scratch);

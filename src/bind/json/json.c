@@ -42,13 +42,32 @@ void ls_json_box_release(struct ls_json_box *box) {
   }
 }
 
-struct ls_json_box *ls_json_box_new(lua_State *L, const struct ls_json_box *from) {
-  struct ls_json_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-  *box = from != NULL ? *from : (struct ls_json_box){0};
+static int l_box_gc(lua_State *L) {
+  struct ls_json_box *box = luaL_checkudata(L, 1, BOX_TYPE);
+  free(box->data);
   box->data = NULL;
   box->len = box->cap = 0;
-  box->busy = false;
-  luaL_setmetatable(L, BOX_TYPE);
+  box->closed = true;
+  return 0;
+}
+
+struct ls_json_box *ls_json_box_new(lua_State *L, const struct ls_json_box *from) {
+  struct ls_json_box *box = lua_newuserdatauv(L, sizeof *box, 1);
+  memset(box, 0, sizeof *box);
+  if (from != NULL) {
+    box->null = from->null;
+    box->array_mt = from->array_mt;
+    box->object_mt = from->object_mt;
+  }
+  for (int i = 0; i < LS_JSON_KEYS; i++)
+    box->keys[i].id = (uintptr_t)&box->keys[i]; /* where no string is; NULL stands for what has no address */
+  if (luaL_newmetatable(L, BOX_TYPE)) {
+    lua_pushcfunction(L, l_box_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  lua_createtable(L, LS_JSON_KEYS, 0);
+  lua_setiuservalue(L, -2, 1);
   return box;
 }
 
@@ -72,31 +91,16 @@ struct ls_json_box *ls_json_box_claim(lua_State *L) {
   return box;
 }
 
-static int l_box_gc(lua_State *L) {
-  struct ls_json_box *box = luaL_checkudata(L, 1, BOX_TYPE);
-  free(box->data);
-  box->data = NULL;
-  box->len = box->cap = 0;
-  box->closed = true;
-  return 0;
-}
-
-size_t ls_json_utf8_length(const unsigned char *p, const unsigned char *end) {
-  size_t n = *p < 0xC2 ? 0 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : *p < 0xF5 ? 4 : 0;
-  if (n == 0 || (size_t)(end - p) < n) {
-    return 0;
-  }
-  for (size_t i = 1; i < n; i++) {
-    if ((p[i] & 0xC0) != 0x80) {
-      return 0;
-    }
-  }
-  /* Longer than needed, a surrogate, or past U+10FFFF: the second byte tells. */
-  if ((*p == 0xE0 && p[1] < 0xA0) || (*p == 0xED && p[1] > 0x9F) || (*p == 0xF0 && p[1] < 0x90) ||
-      (*p == 0xF4 && p[1] > 0x8F)) {
-    return 0;
-  }
-  return n;
+void ls_json_box_learn(lua_State *L, int box, struct ls_json_key *key, uint64_t id, int index, struct ls_slice text) {
+  const struct ls_json_box *owner = lua_touserdata(L, box);
+  lua_pushvalue(L, index);
+  lua_getiuservalue(L, box, 1);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, key - owner->keys + 1);
+  lua_pop(L, 1);
+  key->id = id;
+  key->len = (unsigned char)text.len;
+  memcpy(key->text, text.ptr, text.len);
 }
 
 /* The integer at the top of the stack as the option called name. */
@@ -145,6 +149,29 @@ static struct ls_json_options read_options(lua_State *L, bool encode) {
   return options;
 }
 
+/* ---- encode and decode ---- */
+
+/* Pushes a box with the text that the arguments of json.encode ask for. */
+static struct ls_json_box *push_text(lua_State *L) {
+  luaL_checkany(L, 1);
+  struct ls_json_options options = read_options(L, true);
+  return ls_json_encode(L, &options);
+}
+
+static int l_write(lua_State *L) {
+  push_text(L);
+  return 1;
+}
+
+struct ls_slice ls_json_text(lua_State *L, int index) {
+  const struct ls_json_box *box = lua_touserdata(L, index);
+  return ls_slice(box->data, box->len);
+}
+
+void ls_json_release(lua_State *L, int index) {
+  ls_json_box_release(lua_touserdata(L, index));
+}
+
 /* json.encode(value [, options]) -> string
  *
  * Raises, with the path to it, for what JSON cannot hold: functions, NaN, tables with holes or mixed keys, strings that
@@ -153,9 +180,10 @@ static struct ls_json_options read_options(lua_State *L, bool encode) {
  *
  *   json.encode({id = 7, tags = {"a", "b"}}, {sort_keys = true})   --> {"id":7,"tags":["a","b"]} */
 static int l_encode(lua_State *L) {
-  luaL_checkany(L, 1);
-  struct ls_json_options options = read_options(L, true);
-  return ls_json_encode(L, &options);
+  struct ls_json_box *box = push_text(L);
+  lua_pushlstring(L, box->data, box->len);
+  ls_json_box_release(box);
+  return 1;
 }
 
 /* json.decode(text [, options]) -> value, or nil, message, "EJSON"
@@ -206,16 +234,20 @@ static void set_marker(lua_State *L, int module, const char *name, lua_CFunction
   lua_setfield(L, module, name);
 }
 
-/* encode and decode have a box each; decode also pushes null and the array mark. */
-static void set_codec(lua_State *L, int module, const char *name, lua_CFunction function) {
+/* Each has a box of its own; decode also pushes null and the array mark. */
+static void push_codec(lua_State *L, lua_CFunction function) {
   struct ls_json_box *box = ls_json_box_new(L, NULL);
-  box->null = lua_touserdata(L, module + 1);
-  box->array_mt = lua_topointer(L, module + 2);
-  box->object_mt = lua_topointer(L, module + 3);
-  for (int i = 1; i <= 3; i++)
-    lua_pushvalue(L, module + i);
+  ls_marks_push_null(L);
+  ls_marks_push_metatable(L, LS_MARK_ARRAY);
+  ls_marks_push_metatable(L, LS_MARK_OBJECT);
+  box->null = lua_touserdata(L, -3);
+  box->array_mt = lua_topointer(L, -2);
+  box->object_mt = lua_topointer(L, -1);
   lua_pushcclosure(L, function, 4);
-  lua_setfield(L, module, name);
+}
+
+void ls_json_push_writer(lua_State *L) {
+  push_codec(L, l_write);
 }
 
 int luaopen_luaserve_json(lua_State *L) {
@@ -224,19 +256,16 @@ int luaopen_luaserve_json(lua_State *L) {
   ls_marks_push_null(L);
   ls_marks_push_metatable(L, LS_MARK_ARRAY);
   ls_marks_push_metatable(L, LS_MARK_OBJECT);
-  if (luaL_newmetatable(L, BOX_TYPE)) {
-    lua_pushcfunction(L, l_box_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  lua_pop(L, 1);
-  set_codec(L, module, "encode", l_encode);
-  set_codec(L, module, "decode", l_decode);
   set_marker(L, module, "array", l_array, module + 2, module + 3);
   set_marker(L, module, "object", l_object, module + 3, module + 2);
   lua_pushvalue(L, module + 1);
   lua_setfield(L, module, "null");
   lua_pushvalue(L, module + 2);
   lua_setfield(L, module, "array_mt");
+  push_codec(L, l_encode);
+  lua_setfield(L, module, "encode");
+  push_codec(L, l_decode);
+  lua_setfield(L, module, "decode");
   lua_settop(L, module);
   return 1;
 }

@@ -7,32 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/digits.h"
 #include "bind/json/impl.h"
 
 typedef unsigned __int128 wide;
 
-static const uint64_t powers[] = {
-    UINT64_C(1),
-    UINT64_C(10),
-    UINT64_C(100),
-    UINT64_C(1000),
-    UINT64_C(10000),
-    UINT64_C(100000),
-    UINT64_C(1000000),
-    UINT64_C(10000000),
-    UINT64_C(100000000),
-    UINT64_C(1000000000),
-    UINT64_C(10000000000),
-    UINT64_C(100000000000),
-    UINT64_C(1000000000000),
-    UINT64_C(10000000000000),
-    UINT64_C(100000000000000),
-    UINT64_C(1000000000000000),
-    UINT64_C(10000000000000000),
-    UINT64_C(100000000000000000),
-    UINT64_C(1000000000000000000),
-    UINT64_C(10000000000000000000),
-};
+#define DECIMAL_MAX 2e9 /* for write_decimal: times 10^6 it is below 2^51 */
 
 static const double double_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -41,41 +21,27 @@ static const double double_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6, 
 static const double decades[] = {1e-3, 1e-2, 1e-1, 1e0,  1e1,  1e2,  1e3,  1e4,  1e5, 1e6,
                                  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-static const char pairs[] =
-    "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
-    "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
-
-static int count_digits(uint64_t value) {
-  int n = 1;
-  while (n < 20 && value >= powers[n])
-    n++;
-  return n;
-}
-
-/* Writes exactly n digits, with leading zeros where value has fewer. */
-static void put_digits(char *out, uint64_t value, int n) {
-  while (n >= 2) {
-    n -= 2;
-    memcpy(out + n, pairs + value % 100 * 2, 2);
-    value /= 100;
-  }
-  if (n == 1) {
-    out[0] = (char)('0' + value % 10);
-  }
-}
-
-static size_t write_unsigned(char *out, uint64_t value) {
-  int n = count_digits(value);
-  put_digits(out, value, n);
-  return (size_t)n;
-}
-
-size_t ls_json_write_integer(char *out, lua_Integer value) {
-  if (value >= 0) {
-    return write_unsigned(out, (uint64_t)value);
-  }
-  *out = '-';
-  return 1 + write_unsigned(out + 1, 0 - (uint64_t)value);
+/* Writes size, which is 1e-4 or more and below DECIMAL_MAX, if it is the float next to a number of at most 6 places after
+ * the point, as prices, measures and coordinates are; else returns NULL. There is no second such number: what reads back
+ * as size is, times 10^6 and so below 2^51, at most one half wide. The quotient of two exact numbers is rounded as the text
+ * is when it is read. */
+static inline char *write_decimal(char *out, double size) {
+  int64_t millionths = (int64_t)(size * 1e6 + 0.5);
+  if ((double)millionths / 1e6 != size)
+    return NULL;
+  uint64_t whole = (uint64_t)millionths / 1000000;
+  unsigned fraction = (unsigned)((uint64_t)millionths - whole * 1000000), first = fraction / 10000,
+           rest = fraction % 10000;
+  out = ls_digits_write(out, whole);
+  *out++ = '.';
+  memcpy(out, ls_digits_pairs + first * 2, 2);
+  if (rest == 0)
+    return out + 2 - (out[1] == '0');
+  memcpy(out + 2, ls_digits_pairs + rest / 100 * 2, 2);
+  memcpy(out + 4, ls_digits_pairs + rest % 100 * 2, 2);
+  for (out += 6; out[-1] == '0';)
+    out--;
+  return out;
 }
 
 /* The fewest digits, times 10^exponent, that lie between the neighbours' midpoints of value, which is 1e-3 or more and
@@ -93,10 +59,10 @@ static uint64_t shortest_digits(double value, int *exponent) {
   scale = 19 - decade;
   shift = 1 - binary;
   mask = ((wide)1 << shift) - 1;
-  numerator = (wide)(2 * mantissa) * powers[scale];
+  numerator = (wide)(2 * mantissa) * ls_digits_powers[scale];
   /* Below a power of two the next float is only half as far away. */
-  lower = numerator - (mantissa == UINT64_C(1) << 52 ? powers[scale] / 2 : powers[scale]);
-  upper = numerator + powers[scale];
+  lower = numerator - (mantissa == UINT64_C(1) << 52 ? ls_digits_powers[scale] / 2 : ls_digits_powers[scale]);
+  upper = numerator + ls_digits_powers[scale];
   low = (uint64_t)((lower + mask) >> shift);
   high = (uint64_t)(upper >> shift);
   if (mantissa & 1) {
@@ -115,7 +81,7 @@ static uint64_t shortest_digits(double value, int *exponent) {
     high /= 10;
     dropped++;
   }
-  step = powers[dropped];
+  step = ls_digits_powers[dropped];
   digits = middle / step;
   if (digits < low) {
     digits = low;
@@ -127,26 +93,26 @@ static uint64_t shortest_digits(double value, int *exponent) {
 }
 
 /* digits * 10^exponent in plain notation: at most 19 places on either side. */
-static size_t write_plain(char *out, uint64_t digits, int exponent) {
-  int n = count_digits(digits), whole = n + exponent;
+static char *write_plain(char *out, uint64_t digits, int exponent) {
+  int n = ls_digits_count(digits), whole = n + exponent;
   if (exponent >= 0) {
-    put_digits(out, digits, n);
+    ls_digits_fill(out, digits, n);
     memset(out + n, '0', (size_t)exponent);
     memcpy(out + whole, ".0", 2);
-    return (size_t)whole + 2;
+    return out + whole + 2;
   }
   if (whole > 0) {
-    put_digits(out, digits / powers[-exponent], whole);
+    ls_digits_fill(out, digits / ls_digits_powers[-exponent], whole);
     out[whole] = '.';
-    put_digits(out + whole + 1, digits % powers[-exponent], -exponent);
-    return (size_t)n + 1;
+    ls_digits_fill(out + whole + 1, digits % ls_digits_powers[-exponent], -exponent);
+    return out + n + 1;
   }
   memcpy(out, "0.", 2);
-  put_digits(out + 2, digits, -exponent);
-  return (size_t)(2 - exponent);
+  ls_digits_fill(out + 2, digits, -exponent);
+  return out + 2 - exponent;
 }
 
-static size_t write_printf(char *out, double value) {
+static char *write_printf(char *out, double value) {
   int precision, n = 0, kept = 0;
   bool marked = false;
   for (precision = 15; precision <= 17; precision++) {
@@ -167,31 +133,36 @@ static size_t write_printf(char *out, double value) {
     memcpy(out + kept, ".0", 2);
     kept += 2;
   }
-  return (size_t)kept;
+  return out + kept;
 }
 
-size_t ls_json_write_double(char *out, double value) {
-  size_t sign = signbit(value) ? 1 : 0;
-  double size = fabs(value);
+/* Apart, so that what write_decimal does costs little. */
+static __attribute__((noinline)) char *write_float(char *out, double size) {
   uint64_t digits;
   int exponent;
-  *out = '-';
-  out += sign;
-  if (size < 1e15 && size == (double)(uint64_t)size) {
-    return sign + write_plain(out, (uint64_t)size, 0);
-  }
-  if (size < 1e-3 || size >= 9007199254740992.0) {
-    return sign + write_printf(out, size);
-  }
+  if (size < 1e15 && size == (double)(uint64_t)size)
+    return write_plain(out, (uint64_t)size, 0);
+  if (size < 1e-3 || size >= 9007199254740992.0)
+    return write_printf(out, size);
   digits = shortest_digits(size, &exponent);
-  return sign + write_plain(out, digits, exponent);
+  return write_plain(out, digits, exponent);
+}
+
+char *ls_json_write_double(char *out, double value) {
+  double size = fabs(value);
+  char *end = NULL;
+  *out = '-';
+  out += signbit(value) ? 1 : 0;
+  if (size >= 1e-4 && size < DECIMAL_MAX)
+    end = write_decimal(out, size);
+  return end != NULL ? end : write_float(out, size);
 }
 
 /* digits / 10^places, rounded once: a 64-bit quotient and whether there was a remainder decide the 53 bits. */
 static double divide(uint64_t digits, int places) {
-  int digits_shift = __builtin_clzll(digits), power_shift = __builtin_clzll(powers[places]), drop;
+  int digits_shift = __builtin_clzll(digits), power_shift = __builtin_clzll(ls_digits_powers[places]), drop;
   wide numerator = (wide)(digits << digits_shift) << 63;
-  uint64_t divisor = powers[places] << power_shift;
+  uint64_t divisor = ls_digits_powers[places] << power_shift;
   uint64_t quotient = (uint64_t)(numerator / divisor);
   bool inexact = (uint64_t)(numerator % divisor) != 0;
   uint64_t half, rest, mantissa;

@@ -3,7 +3,8 @@
 --
 -- The code has the line breaks of the template at the same places, so that Lua's own messages, at compile time and at
 -- run time, name the lines of the template. What stands between two statements is one call of a function in C that
--- appends literals and values to a buffer: write(buffer, number, literal, value, literal, ...).
+-- appends literals and values to a buffer: write(buffer, call, value, value, ...). The literals are the writer's,
+-- by the number of the call.
 -- @module luaserve.core.template.compiler
 
 local Context = require "luaserve.core.template.context"
@@ -12,7 +13,7 @@ local parser = require "luaserve.core.template.parser"
 
 local compiler = {}
 
-local VALUES_MAX = 40 -- in one call: each takes two of Lua's 250 registers
+local VALUES_MAX = 80 -- in one call: each takes one of Lua's 250 registers
 
 -- Names that a template can use and that are made for each rendering, so that they are no values.
 local per_rendering = { "include", "layout", "values" }
@@ -51,7 +52,10 @@ end
 -- ---- what is printed ----
 
 local function end_call(code)
-  if code.call then add(code, ");") end
+  local call = code.call
+  if not call then return end
+  if call.awaits_literal then call.plan[#call.plan + 1] = "" end
+  add(code, ");")
   code.call = nil
 end
 
@@ -61,8 +65,9 @@ local function begin_call(code, writer, line)
   if call and call.writer == writer and call.values < VALUES_MAX then return call end
   end_call(code)
   go_to(code, line)
-  add(code, ("%s(__buffer,%d"):format(writer, #code.expressions // 2 + 1))
-  code.call = { writer = writer, values = 0, awaits_literal = true }
+  code.calls[#code.calls + 1] = { #code.expressions // 2 + 1 }
+  add(code, ("%s(__buffer,%d"):format(writer, #code.calls))
+  code.call = { writer = writer, plan = code.calls[#code.calls], values = 0, awaits_literal = true }
   return code.call
 end
 
@@ -72,7 +77,7 @@ local function add_literal(code, text, line)
     end_call(code)
     call = begin_call(code, call.writer, line)
   end
-  add(code, "," .. quote(text))
+  call.plan[#call.plan + 1] = text
   call.awaits_literal = false
 end
 
@@ -80,7 +85,7 @@ local function add_value(code, part, writer, wrapper)
   local expression = part.code:match "^%s*(.-)%s*$"
   if expression == "" then fail(code, part.line, "there is nothing in the tag") end
   local call = begin_call(code, writer, part.line)
-  if call.awaits_literal then add(code, ",nil") end
+  if call.awaits_literal then call.plan[#call.plan + 1] = "" end
   add(code, ("," .. wrapper .. "("))
   add_own(code, part.code, part.line)
   add(code, ")")
@@ -190,15 +195,17 @@ end
 -- @return { call = function(write, raw, url, buffer, state, env), write =, raw = }. Raises "name:line: what is wrong"
 function compiler.compile(text, name, escape)
   local parts = parser.parse(text, name)
-  local code = setmetatable({ name = name, line = 1, out = { prologue(parts) }, expressions = {}, blocks = {},
-    context = escape and Context.new() or nil }, Code)
+  local code = setmetatable({ name = name, line = 1, out = { prologue(parts) }, expressions = {}, calls = {},
+    blocks = {}, context = escape and Context.new() or nil }, Code)
   for _, part in ipairs(parts) do handlers[part.kind](code, part) end
   end_call(code)
   local open = code.blocks[#code.blocks]
   if open then fail(code, open.line, ("the block '%s' has no {%% endblock %%}"):format(open.name)) end
   local call, message = load(table.concat(code.out), "@" .. name, "t")
   if not call then error(find_fault(parts, name) or explain(message), 0) end
-  return { call = call, write = html.writer(code.expressions, escape), raw = html.writer(code.expressions, false) }
+  local plan = html.plan(code.calls)
+  return { call = call, write = html.writer(code.expressions, plan, escape),
+    raw = html.writer(code.expressions, plan, false) }
 end
 
 return compiler
