@@ -4,7 +4,6 @@
 #include "loop/stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -284,11 +283,6 @@ void ls_stream_reset(struct ls_stream *stream) {
   if (!stream->closing && is_tcp(stream))
     setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* if it fails, a plain close is left */
   ls_stream_close(stream);
-}
-
-int ls_stream_duplicate(const struct ls_stream *stream) {
-  int fd = stream->closing ? LS_ECLOSED : fcntl(stream->fd, F_DUPFD_CLOEXEC, 0);
-  return fd == -1 ? -errno : fd;
 }
 
 bool ls_stream_is_gone(struct ls_stream *stream) {

@@ -98,9 +98,6 @@ void ls_stream_close(struct ls_stream *stream);
 /* Closes with RST where the transport has one, so that the peer can tell that this was no regular end. */
 void ls_stream_reset(struct ls_stream *stream);
 
-/* Another descriptor of the connection, for who sends past the stream; the caller closes it. LS_ECLOSED, or -errno. */
-int ls_stream_duplicate(const struct ls_stream *stream);
-
 /* Whether the peer has reset or the socket failed; sees it also while reading is stopped (poll(2), no wait). A FIN
  * alone is not gone. A unix socket has no RST: there the peer is gone once it has closed. */
 bool ls_stream_is_gone(struct ls_stream *stream);

@@ -62,7 +62,7 @@ int ls_response_lend(struct ls_request *request) {
   int status = request->encode != NULL ? LS_ESTATE : ls_exchange_go_direct(&request->exchange);
   if (status != 0)
     return status > 0 ? -EAGAIN : status;
-  return ls_stream_duplicate(&request->http1->stream);
+  return request->http1->closing ? LS_ECLOSED : request->http1->stream.fd;
 }
 
 void ls_response_lent_sent(struct ls_request *request, uint64_t len) {

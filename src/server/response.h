@@ -25,8 +25,9 @@ static inline bool ls_response_is_finished(const struct ls_request *request) {
 int ls_response_begin(struct ls_request *request, int64_t length);
 /* Body bytes; begins chunked if the head is not sent. Results as ls_exchange_write: 1 means wait for on_drain. */
 int ls_response_write(struct ls_request *request, const char *bytes, size_t len);
-/* For bytes of the body that go to the kernel without coming through here, such as a file's: another descriptor of the
- * connection, which the caller closes. It does not block. -EAGAIN: after on_drain. Other codes: write them. */
+/* For bytes of the body that go to the kernel without coming through here, such as a file's: the connection's descriptor,
+ * which does not block, until anything else is done; who wants to keep it duplicates it. -EAGAIN: after on_drain. Other
+ * codes: write them. */
 int ls_response_lend(struct ls_request *request);
 /* So many went there, in order. Nothing else may be written in between. */
 void ls_response_lent_sent(struct ls_request *request, uint64_t len);

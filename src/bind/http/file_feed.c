@@ -3,6 +3,7 @@
  * one that is not a job reads it on the pool. Between two pieces it waits where the client has not taken what was sent
  * (on_drain), and for the next turn of the loop where it has had its time in this one. So a file of any size takes one
  * piece of memory, beside what the connection holds for a slow client. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -175,12 +176,11 @@ static void close_lent(struct ls_file_answer *answer) {
   answer->lent = -1;
 }
 
-/* Any thread. The descriptor is closed at once, or a connection that is dropped meanwhile would stay open. */
-static void send_lent(struct ls_file_answer *answer) {
+/* Any thread. */
+static void send_to(struct ls_file_answer *answer, int socket) {
   size_t len = lend_len(answer);
-  answer->lent_sent = ls_file_source_send(&answer->source, answer->lent, answer->offset, len);
+  answer->lent_sent = ls_file_source_send(&answer->source, socket, answer->offset, len);
   answer->is_full = answer->lent_sent < len;
-  close_lent(answer);
 }
 
 static int take_lent(struct ls_file_answer *answer) {
@@ -192,21 +192,20 @@ static int take_lent(struct ls_file_answer *answer) {
 }
 
 /* sendfile(2) waits for the disk where the page cache has not all of it. So it is called here where the kernel says that it
- * has, else on the pool. */
+ * has, else on the pool, with a descriptor of its own: the connection may be dropped meanwhile. */
 static int send_piece(struct ls_file_answer *answer) {
   if (!answer->begun || answer->is_full || answer->left < LS_FILE_LEND_MIN)
     return send_cached(answer);
-  answer->lent = ls_response_lend(answer->call->request);
-  if (answer->lent < 0)
-    return answer->lent == -EAGAIN ? STEP_WAITS : send_cached(answer);
+  int socket = ls_response_lend(answer->call->request);
+  if (socket < 0)
+    return socket == -EAGAIN ? STEP_WAITS : send_cached(answer);
   if (ls_file_source_is_cached(&answer->module->files, &answer->source, answer->offset, lend_len(answer))) {
-    send_lent(answer);
+    send_to(answer, socket);
     return take_lent(answer);
   }
   if (answer->left >= LS_FILE_POOL_MIN)
-    return submit(answer);
-  close_lent(answer);
-  return send_cached(answer);
+    answer->lent = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+  return answer->lent >= 0 ? submit(answer) : send_cached(answer);
 }
 
 static int send_more(struct ls_file_answer *answer) {
@@ -343,10 +342,16 @@ static int run_read(struct ls_file_answer *answer) {
   return status == 0 && answer->own_len == 0 ? fail(answer, LS_ELENGTH) : status;
 }
 
+/* The descriptor is closed at once, or a connection that is dropped meanwhile would stay open. */
+static void run_send(struct ls_file_answer *answer) {
+  send_to(answer, answer->lent);
+  close_lent(answer);
+}
+
 static void run(struct ls_work *work) {
   struct ls_file_answer *answer = ls_container_of(work, struct ls_file_answer, work);
   if (answer->lent >= 0)
-    send_lent(answer);
+    run_send(answer);
   else
     answer->status = answer->opened ? run_read(answer) : run_open(answer);
 }
