@@ -103,6 +103,10 @@ local function file()
   return function(_, res) res:send_file("build/instr/10k") end
 end
 
+local function static()
+  return require "luaserve.app".new():static("/files", "build/instr")
+end
+
 local function with_cookie(head)
   return get("/", "Cookie: " .. head:match("[Ss]et%-[Cc]ookie: ([^;\r]*)") .. "\r\n")
 end
@@ -124,6 +128,7 @@ return {
   { name = "echo", requests = 1600, request = "POST / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n" .. KILOBYTE,
     handler = same(echo) },
   { name = "file", requests = 1000, request = get("/"), handler = file },
+  { name = "static", requests = 1500, request = get("/files/10k"), handler = static },
   { name = "template", requests = 200, request = get("/"), handler = page },
   { name = "session", requests = 400, first = get("/"), request = with_cookie, handler = session },
 }
