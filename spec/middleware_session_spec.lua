@@ -90,6 +90,8 @@ for _, kind in ipairs { "in a cookie", "in a store" } do
         assert.is_true(changes(start, function(own) own.c = { true } end))
         assert.is_true(changes(start, function(own) own.deep = start.deep and { d = { 2 } } or {} end))
       end
+      assert.is_true(changes({ a = 0.0 }, function(own) own.a = -0.0 end))
+      assert.is_false(changes({ a = -0.0 }, function(own) own.a = -0.0 end))
       assert.is_false(changes({ "x", "y" }, function() end))
       assert.is_true(changes({ "x", "y" }, function(own) own[1], own[2] = "y", "x" end))
       assert.is_true(changes({ "x", "y" }, function(own) own[3] = "z" end))
