@@ -31,7 +31,7 @@ static char *encode_table(struct ls_json_encoder *e, char *out, int table);
 /* ---- room ---- */
 
 static _Noreturn void fail_memory(struct ls_json_encoder *e) {
-  e->box->busy = false;
+  ls_json_box_release(e->box);
   luaL_error(e->L, "json.encode: not enough memory");
   abort(); /* luaL_error does not return, which its prototype does not say */
 }
