@@ -286,6 +286,33 @@ describe("encrypt and decrypt", function()
       "sunscreen would be it.", text)
   end)
 
+  it("seal and open with the key that they got, whatever a finalizer does with another one meanwhile", function()
+    local other, data, running = crypto.random_bytes(32), ("x"):rep(1500), false
+    local kept, runs = crypto.encrypt(key, data), 0
+    local sealing = { __gc = function()
+      if not running then return end
+      runs = runs + 1
+      crypto.encrypt(other, "y")
+      crypto.decrypt(other, kept)
+    end }
+    local boxes, opened = {}, 0
+    local mode = collectgarbage("incremental", 0, 0, 3) -- steps of 8 bytes, so at most allocations
+    for i = 1, 1000 do
+      for _ = 1, 12 do setmetatable({}, sealing) end
+      for _ = 1, i % 40 do local _ = {} end -- so that the steps come at other places
+      running = true
+      boxes[i] = crypto.encrypt(key, data)
+      if crypto.decrypt(key, kept) == data then opened = opened + 1 end
+      running = false
+    end
+    collectgarbage("incremental", 0, 0, 13) -- Lua's own
+    collectgarbage(mode)
+    assert.is_true(runs > 0)
+    assert.equal(#boxes, opened)
+    for i, box in ipairs(boxes) do boxes[i] = crypto.decrypt(key, box) end
+    assert.equal(data:rep(#boxes), table.concat(boxes))
+  end)
+
   it("want a key of 32 bytes and options that they know", function()
     assert.error_matches(function() crypto.encrypt("short", "x") end, "the key must be 32 bytes, not 5")
     assert.error_matches(function() crypto.encrypt(key, "x", { algorithm = "des" }) end, "unknown algorithm 'des'")

@@ -285,6 +285,9 @@ describe("json.encode", function()
     assert.matches("key 'a' of a table marked as an array at %$", raised(json.array({ 1, a = 1 })))
     assert.matches("hole", raised(json.array({ nil, 2 })))
     assert.matches("key 1 of a table marked as an object at %$: make it a string", raised(json.object({ 1 })))
+    for i = 1, 20 do -- whichever key comes first
+      assert.matches("key 9 of a table marked as an object", raised(json.object { ["name" .. i] = 1, [9] = 1 }))
+    end
   end)
 
   -- Constructors with explicit keys put them into the hash part, where lua_next gives others between them.

@@ -6,6 +6,7 @@ local crypto = require "luaserve.crypto"
 local csrf = require "luaserve.middleware.csrf"
 local session = require "luaserve.middleware.session"
 local shared = require "luaserve.shared"
+local task = require "luaserve.task"
 local timer = require "luaserve.timer"
 
 local cookie_of, fields, serve = middleware.cookie, middleware.fields, middleware.serve
@@ -90,6 +91,8 @@ for _, kind in ipairs { "in a cookie", "in a store" } do
         assert.is_true(changes(start, function(own) own.c = { true } end))
         assert.is_true(changes(start, function(own) own.deep = start.deep and { d = { 2 } } or {} end))
       end
+      assert.is_true(changes({ a = 0.0 }, function(own) own.a = -0.0 end))
+      assert.is_false(changes({ a = -0.0 }, function(own) own.a = -0.0 end))
       assert.is_false(changes({ "x", "y" }, function() end))
       assert.is_true(changes({ "x", "y" }, function(own) own[1], own[2] = "y", "x" end))
       assert.is_true(changes({ "x", "y" }, function(own) own[3] = "z" end))
@@ -283,9 +286,11 @@ describe("session in a store", function()
   end)
 
   it("does not come back when it was destroyed while another request went on", function()
+    local begun, go_on = task.channel(), task.channel()
     local ask = serve(session { store = dict }, function(req, res)
       if req.path == "/slow" then
-        timer.sleep(0.02)
+        begun:send(true)
+        go_on:receive()
         req.locals.session.late = true
       elseif req.path == "/logout" then
         req.locals.session:destroy()
@@ -295,9 +300,10 @@ describe("session in a store", function()
       res:send("x")
     end)
     local cookie = cookie_of(ask "/login")
-    local slow = require "luaserve.task".spawn(ask, with(cookie, "/slow"))
-    timer.sleep(0.005)
+    local slow = task.spawn(ask, with(cookie, "/slow"))
+    begun:receive()
     ask(with(cookie, "/logout"))
+    go_on:send(true)
     assert.is_nil(cookie_of(slow:join()))
     assert.equal(0, dict:stats().count)
   end)

@@ -236,6 +236,13 @@ describe("places where escaping does not help", function()
     end
     assert.equal('<a href="/x/javascript:x">', render('<a href="/x/{{ x }}">', { x = "javascript:x" }))
     assert.equal('<a href="javascript:x">', render('<a href="{{ raw(x) }}">', { x = "javascript:x" }))
+    assert.equal("about:invalid", href(require "luaserve.url".parse "javascript:x"))
+    assert.equal("https://example.com/?a&amp;b", href(require "luaserve.url".parse "https://example.com/?a&b"))
+    local asked = 0
+    assert.equal("/1", href(setmetatable({}, { __tostring = function()
+      asked = asked + 1
+      return asked == 1 and "/1" or "javascript:x"
+    end })))
   end)
 
   it("have json for scripts", function()

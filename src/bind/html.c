@@ -398,11 +398,18 @@ static int l_raw(lua_State *L) {
   return 1;
 }
 
-/* html.url(value) -> the value; "about:invalid" for a string that would run as a script when it is followed */
+/* html.url(value) -> the value, of an object the string that it looks like; "about:invalid" for one that would run as a script
+ * when it is followed. What is HTML already stays as it is. */
 static int l_url(lua_State *L) {
   lua_settop(L, 1);
+  if (push_raw(L, 1)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  if (!lua_isstring(L, 1) && luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, 1, NULL); /* once: another time it may be another */
   size_t len;
-  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &len) : NULL;
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
   if (text != NULL && !ls_html_url_is_safe(ls_slice(text, len)))
     lua_pushliteral(L, "about:invalid");
   return 1;

@@ -13,7 +13,7 @@ static int l_null_tostring(lua_State *L) {
 }
 
 static void make_null(lua_State *L) {
-  lua_newuserdatauv(L, 0, 0);
+  lua_newuserdatauv(L, 1, 0); /* of none, its address would be that of what lies behind it: see ls_json_key */
   lua_createtable(L, 0, 3);
   lua_pushliteral(L, "luaserve.json.null");
   lua_setfield(L, -2, "__name");

@@ -40,12 +40,12 @@ function methods.destroy(session)
   getmetatable(session).regenerate = true
 end
 
---- Its values as they are now, to be compared later, and how many; nil where there is a table among them, which can
--- change by itself.
+--- Its values as they are now, to be compared later, and how many; nil where that does not do: a table can change by
+-- itself, and 0.0 is equal to -0.0.
 local function copy_flat(session)
   local copy, count = {}, 0
   for name, value in next_value, session do
-    if type(value) == "table" then return nil end
+    if type(value) == "table" or (value == 0 and math_type(value) == "float") then return nil end
     copy[name], count = value, count + 1
   end
   return copy, count

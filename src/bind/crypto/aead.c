@@ -23,7 +23,8 @@ static EVP_CIPHER *cipher_of(lua_State *L, int algorithm) {
   return crypto->ciphers[algorithm];
 }
 
-/* Ready for the key, but for the nonce. Who fails with it says that it has none any more. */
+/* Ready for the key, but for the nonce. Who fails with it says that it has none any more. Nothing that Lua allocates comes
+ * between this and its use: a finalizer may seal with another key. */
 static struct ls_crypto_sealer *sealer_of(lua_State *L, int algorithm, bool seals, struct ls_slice key) {
   struct ls_crypto_sealer *sealer = &ls_crypto_of(L)->sealers[algorithm][seals];
   if (sealer->keyed && CRYPTO_memcmp(sealer->key, key.ptr, KEY) == 0)
@@ -95,9 +96,9 @@ static bool seal(EVP_CIPHER_CTX *context, struct ls_slice aad, struct ls_slice d
 static int l_encrypt(lua_State *L) {
   struct ls_slice key = check_key(L), data = check_data(L), aad;
   int algorithm = read_options(L, "crypto.encrypt", 0, &aad);
-  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, true, key);
   luaL_Buffer buffer;
   unsigned char *box = (unsigned char *)luaL_buffinitsize(L, &buffer, data.len + OVERHEAD);
+  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, true, key);
   box[0] = (unsigned char)(algorithm + 1);
   if (!seal(sealer->context, aad, data, box)) {
     sealer->keyed = false;
@@ -129,9 +130,9 @@ static int l_decrypt(lua_State *L) {
   bool known = algorithm == 0 || algorithm == 1;
   if (!known || (wanted != ANY && wanted != algorithm))
     return ls_crypto_push_invalid(L, "the box does not open");
-  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, false, key);
   luaL_Buffer buffer;
   unsigned char *out = (unsigned char *)luaL_buffinitsize(L, &buffer, box.len);
+  struct ls_crypto_sealer *sealer = sealer_of(L, algorithm, false, key);
   if (!open_box(sealer->context, aad, box, out)) {
     sealer->keyed = false;
     OPENSSL_cleanse(out, box.len - OVERHEAD); /* nobody may use what was not proven */

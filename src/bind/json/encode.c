@@ -31,7 +31,7 @@ static char *encode_table(struct ls_json_encoder *e, char *out, int table);
 /* ---- room ---- */
 
 static _Noreturn void fail_memory(struct ls_json_encoder *e) {
-  e->box->busy = false;
+  ls_json_box_release(e->box);
   luaL_error(e->L, "json.encode: not enough memory");
   abort(); /* luaL_error does not return, which its prototype does not say */
 }
@@ -161,7 +161,7 @@ static bool has_more_keys(lua_State *L, int table, lua_Integer n) {
 
 /* The rest of an array whose keys come in another order, or may change under lua_next. */
 static __attribute__((noinline)) char *encode_scattered(struct ls_json_encoder *e, struct ls_json_frame *frame,
-                                                        char *out, enum ls_json_mark mark) {
+                                                        char *out) {
   lua_State *L = e->L;
   for (; lua_rawgeti(L, frame->table, frame->index) != LUA_TNIL; frame->index++) {
     out = write_before(e, out, frame->index == 1 ? '[' : ',');
@@ -171,14 +171,14 @@ static __attribute__((noinline)) char *encode_scattered(struct ls_json_encoder *
   lua_pop(L, 1);
   if (has_more_keys(L, frame->table, frame->index - 1)) {
     e->frame = frame->up;
-    ls_json_refuse_table(e, frame->table, mark);
+    ls_json_refuse_table(e, frame->table);
   }
   return frame->index == 1 ? write_before(e, out, '[') : out;
 }
 
 /* The first key and value are on the stack. Most arrays come in order, and then they have nothing but their items. Where
  * keys are sorted, finalizers run. */
-static char *encode_array(struct ls_json_encoder *e, struct ls_json_frame *frame, char *out, enum ls_json_mark mark) {
+static char *encode_array(struct ls_json_encoder *e, struct ls_json_frame *frame, char *out) {
   lua_State *L = e->L;
   char before = '[';
   frame->key = 0;
@@ -186,7 +186,7 @@ static char *encode_array(struct ls_json_encoder *e, struct ls_json_frame *frame
   do {
     if (e->options.sort_keys || !lua_isinteger(L, -2) || lua_tointeger(L, -2) != frame->index) {
       lua_pop(L, 2);
-      out = encode_scattered(e, frame, out, mark);
+      out = encode_scattered(e, frame, out);
       break;
     }
     out = write_before(e, out, before);
@@ -213,7 +213,7 @@ static __attribute__((noinline)) char *write_new_key(struct ls_json_encoder *e, 
   size_t len, from;
   if (lua_type(e->L, frame->key) != LUA_TSTRING) {
     e->frame = frame->up;
-    ls_json_refuse_table(e, frame->table, LS_JSON_UNMARKED);
+    ls_json_refuse_table(e, frame->table);
   }
   const char *text = lua_tolstring(e->L, frame->key, &len);
   out = write_before(e, out, before);
@@ -272,9 +272,8 @@ static size_t sort_keys(struct ls_json_encoder *e, int table, struct item **item
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pop(L, 1);
-    if (lua_type(L, -1) != LUA_TSTRING) {
-      ls_json_refuse_table(e, table, LS_JSON_UNMARKED);
-    }
+    if (lua_type(L, -1) != LUA_TSTRING)
+      ls_json_refuse_table(e, table);
     if (n == room) {
       lua_pop(L, 1);
       break; /* a finalizer added keys */
@@ -311,17 +310,6 @@ static __attribute__((noinline)) char *encode_sorted(struct ls_json_encoder *e, 
 
 /* ---- tables ---- */
 
-static enum ls_json_mark table_mark(struct ls_json_encoder *e) {
-  const void *metatable;
-  if (!lua_getmetatable(e->L, -1))
-    return LS_JSON_UNMARKED;
-  metatable = lua_topointer(e->L, -1);
-  lua_pop(e->L, 1);
-  return metatable == e->box->array_mt    ? LS_JSON_ARRAY
-         : metatable == e->box->object_mt ? LS_JSON_OBJECT
-                                          : LS_JSON_UNMARKED;
-}
-
 static void check_stack(struct ls_json_encoder *e, int top) {
   if (top + STACK_NEED > e->stack) {
     luaL_checkstack(e->L, STACK_STEP, "json.encode");
@@ -332,10 +320,10 @@ static void check_stack(struct ls_json_encoder *e, int top) {
 static char *encode_keys(struct ls_json_encoder *e, struct ls_json_frame *frame, char *out, enum ls_json_mark mark) {
   bool named = lua_type(e->L, -2) == LUA_TSTRING;
   if (mark == LS_JSON_OBJECT && !named)
-    ls_json_refuse_table(e, frame->table, mark);
+    ls_json_refuse_table(e, frame->table);
   e->frame = frame;
   if (!named || mark == LS_JSON_ARRAY)
-    return encode_array(e, frame, out, mark);
+    return encode_array(e, frame, out);
   if (!e->options.sort_keys)
     return encode_object(e, frame, out);
   lua_pop(e->L, 2);
@@ -346,7 +334,7 @@ static char *encode_keys(struct ls_json_encoder *e, struct ls_json_frame *frame,
 static __attribute__((noinline)) char *encode_table(struct ls_json_encoder *e, char *out, int table) {
   lua_State *L = e->L;
   struct ls_json_frame frame = {.up = e->frame, .table = table};
-  enum ls_json_mark mark = table_mark(e);
+  enum ls_json_mark mark = ls_json_mark_of(e, table);
   check_stack(e, frame.table);
   if (++e->depth > e->options.max_depth)
     ls_json_refuse_depth(e);

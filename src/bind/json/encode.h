@@ -41,6 +41,18 @@ static inline char *ls_json_reserve(struct ls_json_encoder *e, char *out, size_t
   return e->limit - out >= (ptrdiff_t)n ? out : ls_json_grow(e, out, n);
 }
 
+/* What json.array or json.object has made of the table at index. */
+static inline enum ls_json_mark ls_json_mark_of(struct ls_json_encoder *e, int table) {
+  const void *metatable;
+  if (!lua_getmetatable(e->L, table))
+    return LS_JSON_UNMARKED;
+  metatable = lua_topointer(e->L, -1);
+  lua_pop(e->L, 1);
+  return metatable == e->box->array_mt    ? LS_JSON_ARRAY
+         : metatable == e->box->object_mt ? LS_JSON_OBJECT
+                                          : LS_JSON_UNMARKED;
+}
+
 /* ---- quote.c ---- */
 
 /* Writes what is left of a string from s on, where a byte is not plain, and its closing quote. what: "string" or "key". */
@@ -54,8 +66,8 @@ _Noreturn void ls_json_refuse(struct ls_json_encoder *e, const char *what, const
 /* The table on top is too deep, most often because one contains itself: then the path ends at the first repetition. */
 _Noreturn void ls_json_refuse_depth(struct ls_json_encoder *e);
 
-/* Names the first key of the table at index that keeps it from being what mark or its other keys say. */
-_Noreturn void ls_json_refuse_table(struct ls_json_encoder *e, int table, enum ls_json_mark mark);
+/* Names a key of the table at index that keeps it from being what its mark or its other keys say. */
+_Noreturn void ls_json_refuse_table(struct ls_json_encoder *e, int table);
 
 /* The value on top is of a type that JSON does not have. */
 _Noreturn void ls_json_refuse_type(struct ls_json_encoder *e);

@@ -26,7 +26,8 @@ enum {
 
 /* A key that has come before. Tables of one kind have the same keys, and as short strings these are one object each: by
  * its address encode finds what has been judged and written, by its text decode finds the string. The box keeps the strings,
- * and so the addresses. (A light userdata that C code makes of such an address is written as that string where it is a key.) */
+ * and so the addresses. (What C code makes of such an address, a light userdata or an empty one whose memory ends there, is written as
+ * that string where it is a key.) */
 struct ls_json_key {
   uint64_t id;          /* encode: the string's address; decode: a hash of its text. A free place has its own address */
   uint32_t rival;       /* of the id that has missed here last */

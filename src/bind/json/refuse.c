@@ -100,8 +100,9 @@ static _Noreturn void refuse_hole(struct ls_json_encoder *e, int table, lua_Inte
                  ": fill holes with json.null, or make the keys strings");
 }
 
-void ls_json_refuse_table(struct ls_json_encoder *e, int table, enum ls_json_mark mark) {
+void ls_json_refuse_table(struct ls_json_encoder *e, int table) {
   lua_State *L = e->L;
+  enum ls_json_mark mark = ls_json_mark_of(e, table);
   struct keys keys = list_keys(e, table);
   LUAI_UACINT largest = (LUAI_UACINT)keys.largest;
   if (keys.name != NULL && mark == LS_JSON_ARRAY)
