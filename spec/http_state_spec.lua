@@ -406,11 +406,13 @@ describe("a connection", function()
       if path == "/begun" then res:write("x") timer.sleep(0.05) end
       if not res.finished then res:finish() end
     end)
-    local connections = { client.connect(address), send(address, "GET / HT") }
+    local idle = client.connect(address)
+    idle:request { path = "/idle" }
+    local connections = { idle, send(address, "GET / HT") }
     for _, path in ipairs { "/body", "/chunks", "/write", "/sleep", "/later", "/begun", "/done" } do
       connections[#connections + 1] = send(address, (POST:gsub("/", path, 1)))
     end
-    eventually(function() return #state == 7 end)
+    eventually(function() return #state == 8 end)
     assert.is_true(server:close(0.02))
     for _, connection in ipairs(connections) do
       connection:read_all()

@@ -158,6 +158,7 @@ static int open_left(struct ls_loop *loop, const struct sockaddr *address, sockl
   int fd = loop->restart != NULL ? ls_handover_take(&loop->restart->handover, &place).fd : -1;
   if (fd < 0)
     return -ENOENT;
+  set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 0); /* the successor may speak another protocol */
   bool fits = address->sa_family != AF_UNIX || options->mode == 0 || chmod(options->path, options->mode) == 0;
   return fits && listen(fd, options->backlog > 0 ? options->backlog : SOMAXCONN) == 0 ? fd : -errno;
 }
@@ -358,11 +359,15 @@ static void tell_handover(struct ls_handover *handover, struct ls_listener *list
   ls_handover_add(handover, &known);
 }
 
-/* What Linux accepts inherits it, which saves a system call for each connection. Without it they are slower, and right all
- * the same. */
-static void send_at_once(const struct ls_listener *listener) {
-  if (listener->fd >= 0 && listener->family != AF_UNIX)
-    set_option(listener->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+/* What Linux accepts inherits TCP_NODELAY, which saves a system call for each connection. A connection that begins with
+ * what its client says is worth waking up for when that is there: tcp(7), TCP_DEFER_ACCEPT; who says nothing is accepted
+ * a second later. Without either they are slower, and right all the same. */
+static void tune(const struct ls_listener *listener, const struct ls_listen_options *options) {
+  if (listener->fd < 0 || listener->family == AF_UNIX)
+    return;
+  set_option(listener->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options->client_first)
+    set_option(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 }
 
 int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const struct ls_listen_options *options) {
@@ -375,7 +380,7 @@ int ls_listener_start(struct ls_loop *loop, struct ls_listener *listener, const 
   listener->unlink_dev = 0;
   listener->unlink_ino = 0;
   listener->fd = open_listener(loop, listener, options);
-  send_at_once(listener);
+  tune(listener, options);
   int rc = listener->fd < 0 ? listener->fd : uv_poll_init(&loop->uv, &listener->poll, listener->fd);
   if (rc != 0) {
     if (options->has_fd)

@@ -39,14 +39,15 @@ struct ls_listener {
 };
 
 struct ls_listen_options {
-  const char *host; /* numeric address or a name getaddrinfo knows at once; NULL: all, IPv6 and IPv4 */
-  int port;         /* 0: the system's choice */
-  const char *path; /* a unix socket instead; a stale file of a socket nobody listens on is replaced */
-  int backlog;      /* 0: SOMAXCONN */
-  mode_t mode;      /* permissions of a unix socket's file; 0: what the umask leaves */
-  bool reuse_port;  /* SO_REUSEPORT: several processes listen on the port, and the kernel spreads connections */
-  bool ipv6_only;   /* no IPv4 on an IPv6 address; as host NULL: IPv6 only */
-  bool has_fd;      /* fd instead: a socket that listens already. The listener's once it has started */
+  const char *host;  /* numeric address or a name getaddrinfo knows at once; NULL: all, IPv6 and IPv4 */
+  int port;          /* 0: the system's choice */
+  const char *path;  /* a unix socket instead; a stale file of a socket nobody listens on is replaced */
+  int backlog;       /* 0: SOMAXCONN */
+  mode_t mode;       /* permissions of a unix socket's file; 0: what the umask leaves */
+  bool reuse_port;   /* SO_REUSEPORT: several processes listen on the port, and the kernel spreads connections */
+  bool client_first; /* the protocol begins with what the client says: TCP connections come when some of it is there */
+  bool ipv6_only;    /* no IPv4 on an IPv6 address; as host NULL: IPv6 only */
+  bool has_fd;       /* fd instead: a socket that listens already. The listener's once it has started */
   int fd;
   bool systemd;             /* instead: the first socket that systemd has passed and nobody has taken */
   const char *systemd_name; /* of this name; NULL: any */

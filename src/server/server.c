@@ -163,6 +163,7 @@ int ls_server_listen(struct ls_server *server, const struct ls_listen_options *o
   entry->listener.on_refused = on_refused;
   entry->listener.on_closed = on_listener_closed;
   struct ls_listen_options copy = *options;
+  copy.client_first = true;
   if (copy.backlog == 0)
     copy.backlog = server->options.backlog;
   int status = ls_listener_start(server->loop, &entry->listener, &copy);
