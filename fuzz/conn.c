@@ -241,13 +241,14 @@ static void send_some(struct owner *owner) {
   }
 }
 
+/* In the order of server/http1.c. */
 static void flush(struct owner *owner) {
   for (;;) {
-    EXPECT(ls_conn_keep(&owner->conn) == 0);
     bool again = ls_conn_settle(&owner->conn);
+    EXPECT(ls_conn_keep(&owner->conn) == 0);
     size_t before = owner->sent.len;
     send_some(owner);
-    if (!again && owner->sent.len == before)
+    if (!again && (owner->sent.len == before || !ls_conn_is_under_way(&owner->conn)))
       break;
   }
   if (ls_conn_close_state(&owner->conn) == LS_CONN_SHUTDOWN)

@@ -132,6 +132,15 @@ describe("an app", function()
       assert.is_false(reached)
     end)
 
+    it("that calls next where nothing can wait hears what is in the way", function()
+      app:use("/wait", function(_, _, next) string.gsub("x", "x", function() next() end) end)
+      app:use(function(_, _, next) next() end)
+      app:get("/wait", function(_, res) timer.sleep(0) res:send("waited") end)
+      local asker = test.client(app)
+      asker:get("/wait"):expect(500)
+      assert.matches("timer.sleep cannot wait here: it was called from inside string.gsub,", asker:log(), 1, true)
+    end)
+
     it("of which there can be ninety, whether they wait or not", function()
       local count, waits_for = 0, {}
       for i = 1, 90 do

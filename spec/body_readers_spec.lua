@@ -5,6 +5,7 @@ local App = require "luaserve.app"
 local fs = require "luaserve.fs"
 local http_error = require "luaserve.http_error"
 local test = require "luaserve.test"
+local timer = require "luaserve.timer"
 local validate = require "luaserve.validate"
 
 local readers = {
@@ -81,4 +82,36 @@ describe("readers of bodies", function()
       end)
     end
   end
+end)
+
+describe("req:body", function()
+  -- with these settings everything that Lua allocates runs a whole cycle of the collector
+  local function in_cycles(fn, ...)
+    collectgarbage("incremental", 1, 1000, 30)
+    collectgarbage()
+    local results = table.pack(pcall(fn, ...))
+    collectgarbage("incremental", 200, 100, 13)
+    return table.unpack(results, 2, results.n)
+  end
+
+  it("gives one string also where a finalizer asks for it while it is made", function()
+    local asked, got
+    local function drop(req)
+      setmetatable({}, { __gc = function() asked = true req:body(function(_, body) got = body end) end })
+    end
+    local client = test.client(function(req, res)
+      local body, was_asked = in_cycles(function()
+        drop(req)
+        local body = req:body()
+        return body, asked
+      end)
+      assert(was_asked)
+      while not got do timer.sleep(0) end
+      res:json { #body, #got, #req:body() }
+    end)
+    for _ = 1, 2 do
+      asked, got = false, nil
+      assert.same({ 100, 100, 100 }, client:post("/", { body = ("x"):rep(100) }):json())
+    end
+  end)
 end)

@@ -79,6 +79,7 @@ describe("an await inside a user's coroutine", function()
       ["table.sort"] = function() table.sort({ 2, 1 }, function(a, b) wait() return a < b end) end,
       ["tostring"] = function() return tostring(setmetatable({}, { __tostring = function() wait() return "" end })) end,
       ["string.gsub "] = function() string.gsub("x", "x", coroutine.wrap(wait)) end,
+      ["string.gsub  "] = function() string.gsub("x", "x", function() task.shield(wait) end) end,
       ["load"] = function() assert(load(function() wait() end)) end,
     }
     for name, place in pairs(places) do

@@ -58,6 +58,37 @@ describe("the end", function()
     assert.equal("closed\ncollected\n", result.out)
   end)
 
+  it("tells finalizers of what is older than any module, which run last, that what they hold has ended", function()
+    local result = child_of.script([[
+      local held = setmetatable({}, { __gc = function(self)
+        for _, use in ipairs(self) do print(pcall(use)) end
+      end })
+      local http, net = require "luaserve.http", require "luaserve.net"
+      local server
+      server = http.create_server(function(req, res)
+        local headers = req.headers
+        held[1] = function() res:send("x") end
+        held[2] = function() return req.path end
+        held[3] = function() return headers.host end
+        held[4] = function() return tostring(res) end
+        held[5] = function() server:address() end
+        res:send("answered")
+      end)
+      server:listen { host = "127.0.0.1", port = 0 }
+      local client = net.connect(server:address())
+      client:write("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+      client:read_all()
+      server:close()
+    ]])
+    assert.same({ 0, "" }, { result.status, result.err })
+    local path = result.path
+    assert.equal(("false\t%s:8: the request has ended\n"):format(path) ..
+      ("false\t%s:9: the request has ended\n"):format(path) ..
+      ("false\t%s:10: the request has ended\n"):format(path) ..
+      "true\tluaserve.response (ended)\n" ..
+      ("false\t%s:12: the server was collected already\n"):format(path), result.out)
+  end)
+
   it("lets a hook wait for nothing, start nothing, and not exit again", function()
     local result = child_of.script([[
       local process, timer = require "luaserve.process", require "luaserve.timer"

@@ -147,6 +147,15 @@ describe("process.spawn", function()
     assert_failure("EPIPE", "write stdout of process " .. child.pid, child.stdout:write("x"))
   end)
 
+  it("makes pipes into which nothing can be written once they are shut down, as sockets", function()
+    local child = shell("cat")
+    child.stdin:shutdown()
+    for _ = 1, 2 do -- at once, and when the pipe has been closed, which is how the program hears of it
+      assert.error_matches(function() child.stdin:write("x") end, "after socket:shutdown nothing can be written")
+      assert.equal("", child.stdout:read_all())
+    end
+  end)
+
   it("sets user and group", function()
     if run("id -u").stdout ~= "0\n" then return pending("only root can") end
     assert.equal("uid=65534 gid=65533", run("echo uid=$(id -u) gid=$(id -g)", { uid = 65534, gid = 65533 }).stdout

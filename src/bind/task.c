@@ -2,6 +2,7 @@
 /* require "luaserve.core.task": tasks of the user's own, in C; lua/luaserve/task.lua builds the rest of luaserve.task on
  * them. */
 #include "script/task.h"
+#include "script/transparent.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -335,6 +336,7 @@ int luaopen_luaserve_core_task(lua_State *L) {
   static const luaL_Reg methods[] = {{"cancel", l_cancel}, {"join", l_join}, {"status", l_status}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__tostring", l_tostring}, {NULL, NULL}};
   ls_handle_type(L, TASK, methods, metamethods);
+  ls_transparent_add(L, l_shield);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "loop/loop.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -99,7 +100,7 @@ void ls_loop_drain(struct ls_loop *loop) {
       left = run_all(loop, &loop->ticks, left);
       left = run_all(loop, &loop->ready, left);
     }
-    run_snapshot(loop, &loop->flushes, LS_LOOP_BURST);
+    run_snapshot(loop, &loop->flushes, UINT_MAX);
   } while (left > 0 && has_work(loop) && !loop->stopping);
   loop->draining = false;
   if (has_work(loop) && !loop->stopping)

@@ -6,7 +6,8 @@
  *   1. what the callback made ready, then
  *   2. all ticks, then all that became ready meanwhile, again until both are empty,
  *   3. the flushes (connections that have something to say).
- * More than LS_LOOP_BURST steps in one drain wait for one poll, so that they cannot starve I/O.
+ * More than LS_LOOP_BURST of the first two in one drain wait for one poll, so that they cannot starve I/O. No flush that is
+ * queued when its step comes waits: what was read is in the read buffer until then, and there is one for each connection.
  *
  * A turn is what is between two polls. Its first drain reads the clock, and so does the next poll: what becomes due in the
  * turn has to wait for that long at most before it is looked at. */

@@ -54,7 +54,7 @@ static void push_blocking_function(lua_State *to, lua_State *L, int level) {
   lua_Debug frame;
   for (; lua_getstack(L, level, &frame); level++) {
     lua_getinfo(L, "Snf", &frame);
-    if (*frame.what == 'C' && !ls_transparent_is(lua_tocfunction(L, -1))) {
+    if (*frame.what == 'C' && !ls_transparent_is(to, lua_tocfunction(L, -1))) {
       lua_xmove(L, to, 1);
       if (!push_library_name(to))
         lua_pushstring(to, frame.name != NULL ? frame.name : "a C function");

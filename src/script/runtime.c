@@ -45,6 +45,7 @@ static int init(struct ls_runtime *rt, struct ls_loop *loop, lua_CFunction open)
   ls_list_init(&rt->callback_ops);
   ls_list_init(&rt->loads);
   ls_list_init(&rt->workers);
+  ls_list_init(&rt->remains);
   ls_scope_init(&rt->root, NULL);
   rt->alloc = ls_alloc_new();
   if (rt->alloc == NULL)
@@ -110,6 +111,18 @@ void ls_runtime_close_main(struct ls_runtime *rt) {
   rt->current = rt->L;
 }
 
+void ls_runtime_leave(struct ls_runtime *rt, struct ls_remains *remains) {
+  ls_list_push(&rt->remains, &remains->link);
+}
+
+static void free_remains(struct ls_list *all) {
+  struct ls_list *link;
+  while ((link = ls_list_shift(all)) != NULL) {
+    struct ls_remains *remains = ls_container_of(link, struct ls_remains, link);
+    remains->free(remains);
+  }
+}
+
 void ls_runtime_dispose(struct ls_runtime *rt) {
   rt->exiting = true;
   ls_watchdog_stop(rt);
@@ -120,6 +133,7 @@ void ls_runtime_dispose(struct ls_runtime *rt) {
   ls_runtime_close_main(rt);
   lua_close(rt->L);
   rt->L = NULL;
+  free_remains(&rt->remains);
   ls_require_dispose(rt);
   free_tasks(&rt->live_tasks);
   free_tasks(&rt->idle_tasks);

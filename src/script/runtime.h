@@ -31,6 +31,13 @@ struct ls_limits {
   size_t request_memory; /* the same, that one request may hold */
 };
 
+/* Memory that Lua's objects point to, also those of a module whose own finalizer has run: the last ones that run when the
+ * state closes are those of the oldest objects, which are the program's. */
+struct ls_remains {
+  struct ls_list link;
+  void (*free)(struct ls_remains *remains);
+};
+
 struct ls_runtime {
   struct ls_loop *loop; /* not owned; NULL: nothing can wait here (a job of the pool) */
   struct ls_alloc *alloc;
@@ -68,6 +75,7 @@ struct ls_runtime {
   uint64_t requests, requests_ended; /* that handlers were given, and those of them that are over */
   struct ls_collector collector;
   struct ls_tracing tracing;
+  struct ls_list remains;
   bool exiting; /* os.exit or an error in the main chunk: start nothing new; only finalizers still run */
   int exit_status;
 };
@@ -94,6 +102,9 @@ void ls_runtime_exit(struct ls_runtime *rt, int status);
 /* The same from the C function that L is in, as its last act: the code that called it goes no further. Where that cannot
  * wait it is interrupted, which needs rt->interrupt. */
 int ls_runtime_exit_here(lua_State *L, int status);
+
+/* Has this freed once the Lua state is closed. */
+void ls_runtime_leave(struct ls_runtime *rt, struct ls_remains *remains);
 
 /* In a worker, raises that what changes the whole process, as name does, is for the main program. */
 void ls_runtime_check_main(lua_State *L, const char *name);

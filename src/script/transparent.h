@@ -18,8 +18,12 @@
 /* Replaces the functions in the globals of L; the standard libraries are open. */
 void ls_transparent_open(lua_State *L);
 
-/* Whether a C function is one that can be yielded through. */
-bool ls_transparent_is(lua_CFunction function);
+/* For a C function elsewhere that calls what may wait, with a continuation: where waiting is impossible it is not what is in
+ * the way. Raises for memory. */
+void ls_transparent_add(lua_State *L, lua_CFunction function);
+
+/* Whether a C function is one that can be yielded through. Takes two slots of the stack. */
+bool ls_transparent_is(lua_State *L, lua_CFunction function);
 
 /* The parts: each sets its functions (coroutine.c in the coroutine table, protect.c in the globals at the top). */
 void ls_coroutine_open(lua_State *L);

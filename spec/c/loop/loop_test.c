@@ -2,6 +2,8 @@
 /* loop_test: in which order a drain and a turn run what is queued, and what a stop leaves. */
 #include "loop/loop.h"
 
+#include <stdlib.h>
+
 #include "check.h"
 #include "loop/work.h"
 
@@ -291,6 +293,30 @@ static void too_many_ticks_wait_for_a_poll(void) {
   run_too_many('t');
 }
 
+static void count_run(struct ls_ready *ready) {
+  struct step *step = ls_container_of(ready, struct step, ready);
+  step->world->ran++;
+}
+
+/* A connection whose flush waited would point into a read buffer that is the next one's already. */
+static void no_flush_waits_however_many_they_are(void) {
+  enum { COUNT = LS_LOOP_BURST + 5 };
+  struct world world;
+  set_up(&world);
+  struct step *steps = calloc(COUNT, sizeof *steps);
+  for (int i = 0; i < COUNT; i++) {
+    steps[i].world = &world;
+    ls_ready_init(&steps[i].ready, count_run);
+    ls_loop_flush(&world.loop, &steps[i].ready);
+  }
+  ls_loop_flush(&world.loop, ready_of(&world, 'f'));
+  ls_loop_drain(&world.loop);
+  CHECK_INT(world.ran, COUNT);
+  check_line(&world, "f");
+  free(steps);
+  tear_down(&world);
+}
+
 /* ---- the end ---- */
 
 static void a_stop_leaves_what_is_queued(void) {
@@ -385,6 +411,7 @@ int main(void) {
   RUN(a_loop_without_work_ends_at_once);
   RUN(too_many_ready_ones_wait_for_a_poll);
   RUN(too_many_ticks_wait_for_a_poll);
+  RUN(no_flush_waits_however_many_they_are);
   RUN(a_stop_leaves_what_is_queued);
   RUN(a_stop_in_an_immediate_leaves_the_others);
   RUN(disposal_closes_what_is_left);

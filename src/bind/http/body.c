@@ -9,9 +9,14 @@
 
 /* ---- whole ---- */
 
-/* The string is kept, so that the next one who asks gets it too. */
-static void keep_body(lua_State *L, struct ls_call *call, struct ls_slice body) {
+/* Pushes the body as a string, which is kept, so that the next one who asks gets it too. Making it may run finalizers, and
+ * those may read it as well, or end the request. */
+static void push_and_keep(lua_State *L, struct ls_call *call, struct ls_slice body) {
+  uint64_t generation = call->generation;
   lua_pushlstring(L, body.len > 0 ? body.ptr : "", body.len);
+  if (call->generation != generation || call->body_ref != LUA_NOREF)
+    return;
+  lua_pushvalue(L, -1);
   call->body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
@@ -23,10 +28,11 @@ static int push_body(lua_State *L, struct ls_op *op) {
   if (wait->status != 0)
     return ls_push_failure(L, wait->status, "the body of the request");
   if (call->body_ref == LUA_NOREF) {
-    keep_body(L, call, ls_slice(ls_buf_bytes(&call->body), call->body.len));
+    push_and_keep(L, call, ls_slice(ls_buf_bytes(&call->body), call->body.len));
     ls_buf_dispose(&call->body);
+  } else {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, call->body_ref);
   }
-  lua_rawgeti(L, LUA_REGISTRYINDEX, call->body_ref);
   if (lua_rawlen(L, -1) > wait->limit) {
     lua_pop(L, 1);
     return ls_push_failure(L, LS_ETOOBIG, "the body of the request");
@@ -37,7 +43,7 @@ static int push_body(lua_State *L, struct ls_op *op) {
 static const struct ls_op_type body_type = {
     .name = "req:body", .push = push_body, .cancel = ls_wait_cancel, .free = ls_wait_free};
 
-/* A body that has come with its head, as most do, becomes a string where it lies. */
+/* A body that has come with its head, as most do, becomes a string where it lies. The request may have ended then. */
 static void take_at_once(lua_State *L, struct ls_call *call, uint64_t limit) {
   const struct ls_exchange *exchange = &call->request->exchange;
   struct ls_slice body = ls_exchange_content(exchange);
@@ -45,8 +51,11 @@ static void take_at_once(lua_State *L, struct ls_call *call, uint64_t limit) {
   bool is_first = call->body_ref == LUA_NOREF && call->body.len == 0;
   if (!is_first || !is_whole || body.len == 0 || body.len > limit || call->request->decode != NULL)
     return;
-  keep_body(L, call, body);
-  ls_content_take(call->request, body.len);
+  uint64_t generation = call->generation;
+  push_and_keep(L, call, body);
+  lua_pop(L, 1);
+  if (call->generation == generation && ls_exchange_content(exchange).len == body.len)
+    ls_content_take(call->request, body.len);
 }
 
 static int await_body(lua_State *L, struct ls_call *call, uint64_t limit, int callback_index) {
@@ -54,6 +63,7 @@ static int await_body(lua_State *L, struct ls_call *call, uint64_t limit, int ca
     return luaL_error(L, "the body is being read with req:chunks already");
   call->body_use = LS_BODY_WHOLE;
   take_at_once(L, call, limit);
+  call = ls_http_check(L, 1, ls_http_request_type);
   struct ls_wait *wait = ls_wait_new(L, call, LS_WAIT_BODY, &body_type);
   wait->limit = limit;
   ls_call_want_body(call);

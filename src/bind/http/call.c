@@ -36,7 +36,7 @@ void ls_call_describe(const struct ls_call *call, char *text, size_t size) {
 static void pool(struct ls_call *call) {
   call->module->rt->requests_ended++;
   ls_list_remove(&call->link);
-  ls_list_push_front(&call->module->idle_calls, &call->link);
+  ls_list_push_front(&call->module->pool->calls, &call->link);
   ls_http_server_settle(call->server);
 }
 
@@ -288,7 +288,7 @@ static void run_abandoned(struct ls_ready *ready) {
 
 static struct ls_call *take(struct ls_http_server *server) {
   struct ls_http_module *module = server->module;
-  struct ls_list *link = ls_list_shift(&module->idle_calls);
+  struct ls_list *link = ls_list_shift(&module->pool->calls);
   if (link != NULL)
     return ls_container_of(link, struct ls_call, link);
   struct ls_call *call = calloc(1, sizeof *call);

@@ -4,6 +4,7 @@
 
 #include "bind/http/impl.h"
 #include "script/task.h"
+#include "script/transparent.h"
 #include "server/response.h"
 
 /* A link is a function of req and res: l_link, with these upvalues. The rest is a link too, or the handler. */
@@ -82,6 +83,11 @@ static int l_next(lua_State *L) {
     return call_link(L);
   lua_callk(L, 2, LUA_MULTRET, 0, k_next);
   return k_next(L, LUA_OK, 0);
+}
+
+void ls_http_open_chain(lua_State *L) {
+  ls_transparent_add(L, l_link);
+  ls_transparent_add(L, l_next);
 }
 
 int ls_http_l_link(lua_State *L) {

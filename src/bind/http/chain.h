@@ -11,4 +11,7 @@
  *   local run = core.link(log, core.link(authorize, handler)) */
 int ls_http_l_link(lua_State *L);
 
+/* Before the first link. */
+void ls_http_open_chain(lua_State *L);
+
 #endif

@@ -448,15 +448,29 @@ static int l_create_server(lua_State *L) {
 
 /* ---- the module ---- */
 
-/* The pooled calls. */
-static int l_module_gc(lua_State *L) {
-  struct ls_http_module *module = lua_touserdata(L, 1);
+static void free_pool(struct ls_remains *remains) {
+  struct ls_call_pool *pool = ls_container_of(remains, struct ls_call_pool, remains);
   struct ls_list *link;
-  while (module->rt != NULL && (link = ls_list_shift(&module->idle_calls)) != NULL) {
+  while ((link = ls_list_shift(&pool->calls)) != NULL) {
     struct ls_call *call = ls_container_of(link, struct ls_call, link);
     free(call->trace);
     free(call);
   }
+  free(pool);
+}
+
+static struct ls_call_pool *new_pool(lua_State *L) {
+  struct ls_call_pool *pool = malloc(sizeof *pool);
+  if (pool == NULL)
+    luaL_error(L, "not enough memory");
+  pool->remains.free = free_pool;
+  ls_list_init(&pool->calls);
+  ls_runtime_leave(ls_runtime_of(L), &pool->remains);
+  return pool;
+}
+
+static int l_module_gc(lua_State *L) {
+  struct ls_http_module *module = lua_touserdata(L, 1);
   free(module->chunk);
   module->chunk = NULL;
   return 0;
@@ -466,13 +480,13 @@ static struct ls_http_module *push_module(lua_State *L) {
   struct ls_http_module *module = lua_newuserdatauv(L, sizeof *module, 0);
   *module = (struct ls_http_module){
       .rt = ls_runtime_of(L), .json_encode = LUA_NOREF, .json_decode = LUA_NOREF, .json_writer = LUA_NOREF};
-  ls_list_init(&module->idle_calls);
   ls_list_init(&module->servers);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, l_module_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1); /* registered for good: pooled calls must outlive every req and res */
+  module->pool = new_pool(L);
+  lua_pushvalue(L, -1); /* registered for good */
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   module->request_type = ls_http_make_request_type(L);
   module->response_type = ls_http_make_response_type(L);

@@ -19,6 +19,7 @@
 #include "loop/file.h"
 #include "loop/timer.h"
 #include "script/op.h"
+#include "script/runtime.h"
 #include "script/scope.h"
 #include "script/task.h"
 #include "server/refusal.h"
@@ -32,11 +33,17 @@ struct ls_runtime;
 /* Kinds of what clients do wrong, each with log lines of its own: that they leave, and the statuses from 400 to 499. */
 #define LS_HTTP_FAULTS 101
 
+/* The calls that have ended. A req or res may be looked at, to say so, until the Lua state is closed. */
+struct ls_call_pool {
+  struct ls_remains remains;
+  struct ls_list calls;
+};
+
 /* The module's state: one userdata in the registry, made before anything that has a finalizer of this module, so that
  * its own runs last. */
 struct ls_http_module {
   struct ls_runtime *rt;
-  struct ls_list idle_calls;
+  struct ls_call_pool *pool;
   struct ls_list servers;                        /* ls_http_server.link: that have not closed */
   void (*on_shut_down)(struct ls_runtime *rt);   /* the caller of ls_http_shutdown waits for the last of them */
   int request_type, response_type, headers_type; /* registry references of the metatables */

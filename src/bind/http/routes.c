@@ -15,6 +15,7 @@
 #include "script/handle.h"
 #include "script/options.h"
 #include "script/task.h"
+#include "script/transparent.h"
 #include "server/response.h"
 #include "server/routes.h"
 
@@ -338,6 +339,8 @@ int luaopen_luaserve_core_routes(lua_State *L) {
                                        {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   ls_handle_type(L, ROUTES, methods, metamethods);
+  ls_http_open_chain(L);
+  ls_transparent_add(L, l_serve);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -244,10 +244,10 @@ static int l_write(lua_State *L) {
   size_t size;
   const char *data = luaL_checklstring(L, 2, &size);
   ls_op_check(L, 3, "socket:write");
+  if (socket->stream.shut) /* a pipe is closed then */
+    return luaL_error(L, "socket:write: after socket:shutdown nothing can be written");
   if (socket->stream.closing)
     return ls_net_push_failure(L, socket, LS_ECLOSED, "write");
-  if (socket->stream.shut)
-    return luaL_error(L, "socket:write: after socket:shutdown nothing can be written");
   if (socket->writer != NULL)
     return luaL_error(L, "socket:write: another write to this socket has not ended yet");
   if (socket->write_status != 0)
