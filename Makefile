@@ -251,7 +251,7 @@ ifneq ($(SANITIZE),)
 RUNNER := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 export ASAN_OPTIONS ?= detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
-export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/spec/tsan.supp
 endif
 
 # Every C spec, then the Lua specs, all of them also when one fails. LUASERVE tells the specs which program they test. They
