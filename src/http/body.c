@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "http/field.h"
+#include "http/octet.h"
 
 enum state {
   COUNTED,       /* content of a Content-Length */
@@ -53,10 +54,6 @@ static int spend(struct ls_body *body, char c) {
   return 0;
 }
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 /* Zeros in front cost what an extension costs: there may be any number of them. */
 static int on_size(struct ls_body *body, char c) {
   int digit = hex_of(c);
@@ -69,7 +66,7 @@ static int on_size(struct ls_body *body, char c) {
     body->state = SIZE;
     return 0;
   }
-  if (body->state == SIZE && is_blank(c)) {
+  if (body->state == SIZE && ls_octet_is_blank(c)) {
     body->state = SIZE_BLANK;
     return spend(body, c);
   }
@@ -82,7 +79,7 @@ static int on_size(struct ls_body *body, char c) {
 static int on_blank(struct ls_body *body, char c) {
   if (c == ';')
     body->state = EXTENSION;
-  else if (!is_blank(c))
+  else if (!ls_octet_is_blank(c))
     return LS_EPROTO;
   return spend(body, c);
 }

@@ -2,6 +2,7 @@
 #include "http/conditional.h"
 
 #include "http/date.h"
+#include "http/octet.h"
 #include "http/parser.h"
 
 /* ---- entity tags ---- */
@@ -53,19 +54,15 @@ bool ls_etag_equal_weak(struct ls_slice a, struct ls_slice b) {
 
 typedef bool (*compare_fn)(struct ls_slice a, struct ls_slice b);
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 /* Takes the next member off the front of list: a tag or "*". False at the end, and at what is neither. */
 static bool next_member(struct ls_slice *list, struct ls_slice *member) {
   size_t at = 0;
-  while (at < list->len && (is_blank(list->ptr[at]) || list->ptr[at] == ',')) /* empty members too (5.6.1.2) */
+  while (at < list->len && (ls_octet_is_blank(list->ptr[at]) || list->ptr[at] == ',')) /* empty members too (5.6.1.2) */
     at++;
   struct ls_slice rest = ls_slice(list->ptr + at, list->len - at);
   size_t len = rest.len != 0 && rest.ptr[0] == '*' ? 1 : measure_tag(rest);
   size_t end = len;
-  while (end < rest.len && is_blank(rest.ptr[end]))
+  while (end < rest.len && ls_octet_is_blank(rest.ptr[end]))
     end++;
   if (len == 0 || (end < rest.len && rest.ptr[end] != ','))
     return false;

@@ -3,17 +3,7 @@
 
 #include <string.h>
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-static struct ls_slice trim(const char *first, const char *end) {
-  while (first < end && is_blank(*first))
-    first++;
-  while (end > first && is_blank(end[-1]))
-    end--;
-  return ls_slice(first, (size_t)(end - first));
-}
+#include "http/field.h"
 
 static struct ls_slice unquote(struct ls_slice value) {
   bool quoted = value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"';
@@ -29,8 +19,8 @@ bool ls_cookie_next(struct ls_slice *rest, struct ls_slice *name, struct ls_slic
     const char *equals = memchr(start, '=', (size_t)(stop - start));
     if (equals == NULL)
       continue;
-    *name = trim(start, equals);
-    *value = unquote(trim(equals + 1, stop));
+    *name = ls_field_trim(ls_slice(start, (size_t)(equals - start)));
+    *value = unquote(ls_field_trim(ls_slice(equals + 1, (size_t)(stop - equals - 1))));
     if (name->len > 0)
       return true;
   }

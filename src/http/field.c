@@ -255,8 +255,16 @@ bool ls_field_name_equal(struct ls_slice a, struct ls_slice b) {
   return true;
 }
 
+struct ls_slice ls_field_trim(struct ls_slice text) {
+  while (text.len != 0 && ls_octet_is_blank(text.ptr[0]))
+    text = ls_slice(text.ptr + 1, text.len - 1);
+  while (text.len != 0 && ls_octet_is_blank(text.ptr[text.len - 1]))
+    text.len--;
+  return text;
+}
+
 static bool separates(char c) {
-  return c == ',' || c == ' ' || c == '\t';
+  return c == ',' || ls_octet_is_blank(c);
 }
 
 bool ls_field_list_has(struct ls_slice list, struct ls_slice word) {

@@ -69,6 +69,8 @@ bool ls_field_value_is_valid(struct ls_slice value);
 /* Whether a field of this name may stand behind the content (RFC 9110 6.5.1): none that frames or routes the message, says
  * how to process it, or is meant to be known before it. */
 bool ls_field_may_trail(struct ls_slice name);
+/* A value, or a part of one, without the blanks around it (RFC 9110 5.6.3). */
+struct ls_slice ls_field_trim(struct ls_slice text);
 /* Whether the list, of words with commas or blanks between them, has this one in any case. */
 bool ls_field_list_has(struct ls_slice list, struct ls_slice word);
 /* Equal but for ASCII case. */

@@ -25,18 +25,6 @@ static size_t find(struct ls_slice text, char c) {
   return at == NULL ? text.len : (size_t)(at - text.ptr);
 }
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-static struct ls_slice trim(struct ls_slice text) {
-  while (text.len != 0 && is_blank(text.ptr[0]))
-    text = after(text, 1);
-  while (text.len != 0 && is_blank(text.ptr[text.len - 1]))
-    text.len--;
-  return text;
-}
-
 static bool equals_word(struct ls_slice text, const char *lower) {
   return ls_field_name_equal(text, ls_slice_of(lower));
 }
@@ -91,7 +79,7 @@ static bool take_last(struct cursor *cursor, struct ls_slice *element) {
     if (cursor->rest.len == 0 && !previous_line(cursor))
       return false;
     size_t start = last_start(cursor->rest, cursor->id == LS_FIELD_FORWARDED);
-    *element = trim(after(cursor->rest, start));
+    *element = ls_field_trim(after(cursor->rest, start));
     cursor->rest = until(cursor->rest, start > 0 ? start - 1 : 0);
     if (element->len != 0)
       return true;
@@ -230,7 +218,7 @@ static bool take_pair(struct ls_slice *text, unsigned *seen, struct hop *hop) {
   struct ls_slice value = until(*text, len);
   if (value.ptr[0] == '"')
     value = ls_slice(value.ptr + 1, len - 2);
-  *text = trim(after(*text, len));
+  *text = ls_field_trim(after(*text, len));
   return take_parameter(parameter, value, hop);
 }
 
@@ -241,7 +229,7 @@ static bool parse_element(struct ls_slice text, struct hop *hop) {
       return false;
     if (text.len != 0 && text.ptr[0] != ';')
       return false;
-    text = text.len == 0 ? text : trim(after(text, 1));
+    text = text.len == 0 ? text : ls_field_trim(after(text, 1));
   }
   return true;
 }
@@ -288,7 +276,7 @@ static uint16_t read_port(const struct ls_head *head, enum ls_forwarded_scheme s
   uint16_t port;
   for (int i = ls_head_find(head, name, 0); i >= 0; i = ls_head_find(head, name, (uint32_t)i + 1))
     value = ls_head_value(head, (uint32_t)i);
-  if (value.len == 0 || !parse_number(trim(after(value, last_start(value, false))), &port))
+  if (value.len == 0 || !parse_number(ls_field_trim(after(value, last_start(value, false))), &port))
     return 0;
   return port == (scheme == LS_SCHEME_HTTPS ? 443 : 80) ? 0 : port;
 }

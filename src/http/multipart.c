@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "http/octet.h"
 
 enum { PREAMBLE, CONTENT, AFTER_DELIMITER, AFTER_DASH, PADDING, LINE_FEED, HEAD, DONE };
 
@@ -124,7 +125,7 @@ static int after_delimiter(int state, char c) {
     return c == '-' ? DONE : LS_EPROTO;
   if (c == '-' && state == AFTER_DELIMITER)
     return AFTER_DASH;
-  if (c == ' ' || c == '\t')
+  if (ls_octet_is_blank(c))
     return PADDING;
   return c == '\r' ? LINE_FEED : LS_EPROTO;
 }

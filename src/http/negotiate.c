@@ -8,14 +8,6 @@
 
 enum { FULL = 1000 };
 
-static struct ls_slice trim(struct ls_slice text) {
-  while (text.len != 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-    text = ls_slice(text.ptr + 1, text.len - 1);
-  while (text.len != 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-    text.len--;
-  return text;
-}
-
 /* Cuts off what is before the separator, which may not be inside a quoted string. */
 static struct ls_slice cut(struct ls_slice *rest, char separator) {
   bool quoted = false;
@@ -26,7 +18,7 @@ static struct ls_slice cut(struct ls_slice *rest, char separator) {
     else if (quoted && rest->ptr[i] == '\\' && i + 1 < rest->len)
       i++;
   }
-  struct ls_slice part = trim(ls_slice(rest->ptr, i));
+  struct ls_slice part = ls_field_trim(ls_slice(rest->ptr, i));
   i += i < rest->len;
   *rest = ls_slice(rest->ptr + i, rest->len - i);
   return part;

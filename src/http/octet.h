@@ -18,4 +18,9 @@ static inline bool ls_octet_is(char c, enum ls_octet_class class) {
   return (ls_octets[(unsigned char)c] & class) != 0;
 }
 
+/* What may stand around the parts of a field: OWS (RFC 9110 5.6.3). */
+static inline bool ls_octet_is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 #endif

@@ -158,10 +158,6 @@ static int check_line(struct ls_parser *parser, const struct ls_head *head) {
   return 0;
 }
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 /* The field's line begins at pos. Trims the value, returns the offset behind the line; 0: malformed. */
 static uint32_t check_field_line(const struct ls_head *head, struct ls_head_field *field, uint32_t pos) {
   const char *base = head->base;
@@ -169,14 +165,14 @@ static uint32_t check_field_line(const struct ls_head *head, struct ls_head_fiel
   if (field->name != pos || base[colon] != ':')
     return 0;
   uint32_t at = colon + 1;
-  while (is_blank(base[at]))
+  while (ls_octet_is_blank(base[at]))
     at++;
   if (field->value_len == 0)
     field->value = at;
   uint32_t end = field->value + field->value_len;
   if (field->value != at || base[end] != '\r' || base[end + 1] != '\n')
     return 0;
-  while (field->value_len != 0 && is_blank(base[field->value + field->value_len - 1]))
+  while (field->value_len != 0 && ls_octet_is_blank(base[field->value + field->value_len - 1]))
     field->value_len--;
   return end + 2;
 }
@@ -230,7 +226,7 @@ static int check_coding(struct ls_parser *parser, struct ls_slice value) {
   if (equals_word(value, "chunked"))
     return 0;
   size_t last = value.len;
-  while (last > 0 && value.ptr[last - 1] != ',' && !is_blank(value.ptr[last - 1]))
+  while (last > 0 && value.ptr[last - 1] != ',' && !ls_octet_is_blank(value.ptr[last - 1]))
     last--;
   if (equals_word(ls_slice(value.ptr + last, value.len - last), "chunked"))
     return fail(parser, 501, "a transfer coding that is not supported");

@@ -5,18 +5,6 @@
 
 #include "http/field.h"
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-static struct ls_slice trim(struct ls_slice text) {
-  while (text.len != 0 && is_blank(text.ptr[0]))
-    text = ls_slice(text.ptr + 1, text.len - 1);
-  while (text.len != 0 && is_blank(text.ptr[text.len - 1]))
-    text.len--;
-  return text;
-}
-
 /* Takes the text up to the next comma off the front of list. */
 static struct ls_slice take_spec(struct ls_slice *list) {
   const char *comma = memchr(list->ptr, ',', list->len);
@@ -24,7 +12,7 @@ static struct ls_slice take_spec(struct ls_slice *list) {
   struct ls_slice spec = ls_slice(list->ptr, len);
   size_t skipped = comma == NULL ? len : len + 1;
   *list = ls_slice(list->ptr + skipped, list->len - skipped);
-  return trim(spec);
+  return ls_field_trim(spec);
 }
 
 /* A number of one digit or more; one that is too large is UINT64_MAX, which no position is. */

@@ -4,15 +4,13 @@
 #include <llhttp.h>
 #include <string.h>
 
+#include "http/octet.h"
+
 enum {
   SHORTEST = 18,    /* bytes of "GET / HTTP/1.0", CR LF, CR LF */
   VERSION_LEN = 11, /* " HTTP/1.1\r\n" */
   NAME_MAX = 256
 };
-
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
 
 /* Behind the method and its space; NULL: it is another. */
 static const char *skip_method(struct ls_head *head, const char *at) {
@@ -58,10 +56,10 @@ static const char *split_field(struct ls_head *head, const char *bytes, const ch
   if (colon == NULL)
     return NULL;
   const char *value = colon + 1;
-  while (value < end && is_blank(*value))
+  while (value < end && ls_octet_is_blank(*value))
     value++;
   const char *cr = memchr(value, '\r', (size_t)(end - value));
-  if (cr == NULL || end - cr < 2 || cr[1] != '\n' || (cr > value && is_blank(cr[-1])))
+  if (cr == NULL || end - cr < 2 || cr[1] != '\n' || (cr > value && ls_octet_is_blank(cr[-1])))
     return NULL;
   size_t len = (size_t)(cr - value);
   struct ls_head_field *field = ls_field_value_is_valid(ls_slice(value, len)) ? ls_head_add(head) : NULL;

@@ -30,8 +30,8 @@ struct ls_listener {
   char *unlink_path; /* a unix socket's file that we have made, absolute; owned */
   dev_t unlink_dev;  /* which file it was: removed at close only while the path still leads to it */
   ino_t unlink_ino;
-  /* A connected, non-blocking, close-on-exec descriptor, now the callee's. Called once for each; the loop drains after
-   * the burst. It may pause or close the listener. */
+  /* A connected, non-blocking, close-on-exec descriptor, now the callee's. Called once for each; it may drain the
+   * loop, which drains after the burst in any case. It may pause or close the listener. */
   void (*on_accept)(struct ls_listener *listener, int fd);
   /* A connection there is no descriptor for: write an answer without waiting, if at all. The listener closes fd. */
   void (*on_refused)(struct ls_listener *listener, int fd);

@@ -205,11 +205,13 @@ return function(options)
     return setmetatable(values or {}, state), state
   end
 
-  --- Whether the store, or the cookie, has it as it is now, and need not hear of it.
+  --- Whether the store, or the cookie, has it as it is now, and need not hear of it; and its values as text, where
+  -- it took that to see.
   local function is_kept(session, state, now)
     if state.regenerate or not state.saved or now - state.saved >= refresh then return false end
     if state.count then return is_same(session, state.kept, state.count) end
-    return encode_values(session) == state.kept
+    local text = encode_values(session)
+    return text == state.kept, text
   end
 
   local function forget(req, res, state)
@@ -219,8 +221,9 @@ return function(options)
 
   local function save(req, res, session, state)
     local now = os.time()
-    if is_kept(session, state, now) then return end
-    local text = encode_values(session)
+    local kept, text = is_kept(session, state, now)
+    if kept then return end
+    text = text or encode_values(session)
     if not text then return forget(req, res, state) end
     local id = state.id
     if state.regenerate and id then
