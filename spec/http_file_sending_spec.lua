@@ -88,35 +88,35 @@ end)
 describe("a client that does not take what it asked for", function()
   -- What is left behind (a descriptor, an operation, a task) the end of this file finds.
 
-  it("ends the sending when it leaves", function()
+  --- A client that has asked for the large file; the server; and what awaits that res:send_file has lost the client.
+  local function send_endless(options)
     files.make_large(at("large.bin"), ENDLESS)
     local result
-    local _, where = servers.serve({}, function(_, res) result = table.pack(res:send_file(at("large.bin"))) end)
-    local connection <close> = client.connect(where)
+    local server, where = servers.serve(options, function(_, res)
+      result = table.pack(res:send_file(at("large.bin")))
+    end)
+    local connection = client.connect(where)
     connection:write(client.format {})
+    return connection, server, function()
+      waits.eventually(function() return result end)
+      assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
+    end
+  end
+
+  it("ends the sending when it leaves", function()
+    local connection <close>, _, await_loss = send_endless {}
     connection:fill()
     connection.socket:reset()
-    waits.eventually(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
+    await_loss()
   end)
 
   it("ends the sending when its time is over", function()
-    files.make_large(at("large.bin"), ENDLESS)
-    local result
-    local _, where = servers.serve({ write_timeout = 0.05 }, function(_, res)
-      result = table.pack(res:send_file(at("large.bin")))
-    end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
-    waits.eventually(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
+    local _ <close>, _, await_loss = send_endless { write_timeout = 0.05 }
+    await_loss()
   end)
 
   it("is reset when the handler's time is over", function()
-    files.make_large(at("large.bin"), ENDLESS)
-    local _, where = servers.serve({ handler_timeout = 0.05 }, function(_, res) res:send_file(at("large.bin")) end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
+    local connection <close> = send_endless { handler_timeout = 0.05 }
     assert.is_true(receive(connection) < ENDLESS)
   end)
 
@@ -137,15 +137,10 @@ describe("a client that does not take what it asked for", function()
   end)
 
   it("can be left by the server, at once", function()
-    files.make_large(at("large.bin"), ENDLESS)
-    local result
-    local server, where = servers.serve({}, function(_, res) result = table.pack(res:send_file(at("large.bin"))) end)
-    local connection <close> = client.connect(where)
-    connection:write(client.format {})
+    local connection <close>, server, await_loss = send_endless {}
     connection:fill()
     server:close(0)
-    waits.eventually(function() return result end)
-    assert.same({ nil, "closed", "ECLOSED", n = 3 }, result)
+    await_loss()
   end)
 
   it("costs little memory, and others are served meanwhile", function()
