@@ -2,14 +2,10 @@
 --- The links of chains: a middleware and what comes behind it.
 -- @module luaserve.core.chain
 
-local chain = {}
+local routes = require "luaserve.core.routes"
 
 --- Where a handler or a middleware is written: "app.lua:12".
-function chain.where(handler)
-  if type(handler) ~= "function" then return "a callable " .. type(handler) end
-  local info = debug.getinfo(handler, "S")
-  return info.what == "C" and "a C function" or ("%s:%d"):format(info.short_src, info.linedefined)
-end
+local chain = { where = routes.where }
 
 --- What is wrong with a function that is to be a middleware, or nil: it makes one, or it handles errors elsewhere.
 function chain.problem_of(value)
@@ -24,6 +20,6 @@ function chain.problem_of(value)
 end
 
 --- A function of req and res that calls the middleware with them and with next, which calls rest, once.
-chain.link = require "luaserve.core.routes".link
+chain.link = routes.link
 
 return chain

@@ -90,6 +90,14 @@ void ls_http_open_chain(lua_State *L) {
   ls_transparent_add(L, l_next);
 }
 
+int ls_http_l_where(lua_State *L) {
+  char where[LUA_IDSIZE + 16];
+  lua_settop(L, 1);
+  ls_http_note_where(L, 1, where, sizeof where);
+  lua_pushstring(L, where);
+  return 1;
+}
+
 int ls_http_l_link(lua_State *L) {
   lua_settop(L, 2);
   lua_pushnil(L);

@@ -11,6 +11,9 @@
  *   local run = core.link(log, core.link(authorize, handler)) */
 int ls_http_l_link(lua_State *L);
 
+/* where(handler) -> where it is written: "app.lua:12" */
+int ls_http_l_where(lua_State *L);
+
 /* Before the first link. */
 void ls_http_open_chain(lua_State *L);
 

@@ -336,6 +336,7 @@ int luaopen_luaserve_core_routes(lua_State *L) {
                                        {"reason", l_reason},
                                        {"set_timeout", l_set_timeout},
                                        {"status_of", l_status_of},
+                                       {"where", ls_http_l_where},
                                        {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", l_gc}, {NULL, NULL}};
   ls_handle_type(L, ROUTES, methods, metamethods);
